@@ -31,8 +31,11 @@ const (
 const (
 	maxFooter = 64 << 20  // bytes
 	maxPage   = 256 << 20 // bytes, both compressed and decompressed
-	maxRatio  = 1 << 15   // decompressed to compressed size: zstd can hold 128 KiB in 4 bytes, the others less
 )
+
+// maxRatios are how many bytes one byte decompresses to at most: a copy of 64 bytes takes 3 in snappy and a byte
+// 255 in LZ4, deflate has 258 in 2 bits, and zstd 128 KiB in 4 bytes. A page that claims more lies.
+var maxRatios = map[format.CompressionCodec]int{format.Uncompressed: 1, format.Snappy: 32, format.Lz4Raw: 255, format.Gzip: 1032, format.Zstd: 1 << 15}
 
 // ErrDamaged is in the errors about content that no sound file has.
 var ErrDamaged = errors.New("damaged")
@@ -252,7 +255,11 @@ type Codec struct {
 // Decompress returns the size bytes that src decompresses to: src itself if it is
 // not compressed, and otherwise *buf, which grows as needed.
 func (c *Codec) Decompress(codec format.CompressionCodec, buf *[]byte, src []byte, size int) (out []byte, err error) {
-	if size < 0 || codec != format.Uncompressed && size/maxRatio > len(src) {
+	ratio, known := maxRatios[codec]
+	if !known {
+		return nil, fmt.Errorf("compressed with %s, which is %w: write the file with zstd, snappy or gzip", codec, ErrUnread)
+	}
+	if size < 0 || size/ratio > len(src) || codec == format.Zstd && !tells(src, size) {
 		return nil, fmt.Errorf("%w page: %d bytes decompressed from %d", ErrDamaged, size, len(src))
 	}
 	if codec != format.Uncompressed && cap(*buf) < size {
@@ -286,8 +293,6 @@ func (c *Codec) Decompress(codec format.CompressionCodec, buf *[]byte, src []byt
 			}
 		}
 		out, err = c.zstd.DecodeAll(src, (*buf)[:0])
-	default:
-		return nil, fmt.Errorf("compressed with %s, which is %w: write the file with zstd, snappy or gzip", codec, ErrUnread)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w %s page: %w", ErrDamaged, codec, err)
@@ -296,4 +301,10 @@ func (c *Codec) Decompress(codec format.CompressionCodec, buf *[]byte, src []byt
 		return nil, fmt.Errorf("%w %s page: %d bytes, want %d", ErrDamaged, codec, len(out), size)
 	}
 	return out, nil
+}
+
+// tells reports whether a zstd frame that tells how many bytes it holds tells size.
+func tells(src []byte, size int) bool {
+	var h zstd.Header
+	return h.Decode(src) != nil || !h.HasFCS || h.FrameContentSize == uint64(size)
 }

@@ -7,10 +7,12 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/snappy"
 	"github.com/klauspost/compress/zstd"
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/format"
+	"github.com/pierrec/lz4/v4"
 )
 
 // TestPageSize checks that a page gets the memory that its header declares only if the
@@ -21,15 +23,37 @@ func TestPageSize(t *testing.T) {
 	if _, err := c.Decompress(format.Zstd, &buf, make([]byte, 1000), 200<<20); err == nil || cap(buf) > 0 {
 		t.Errorf("got error %v and %d bytes for a page of 200 MiB in 1,000 bytes", err, cap(buf))
 	}
+	for codec, most := range map[format.CompressionCodec]int{format.Snappy: 32, format.Lz4Raw: 255, format.Gzip: 1032, format.Brotli: 0} {
+		src := make([]byte, 1000)
+		if _, err := c.Decompress(codec, &buf, src, 1001*most+most); err == nil || cap(buf) > 0 {
+			t.Errorf("%s: got error %v and %d bytes for a page of %d bytes in 1,000", codec, err, cap(buf), 1001*most+most)
+		}
+	}
 	zeros := make([]byte, 64<<20)
 	w, err := zstd.NewWriter(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Decompress(format.Zstd, &buf, w.EncodeAll(zeros, nil), len(zeros)-1); err == nil || cap(buf) > 0 {
+		t.Errorf("got error %v and %d bytes for a page that tells another size", err, cap(buf))
+	}
+	deflated := func() []byte {
+		var b bytes.Buffer
+		z := gzip.NewWriter(&b)
+		z.Write(zeros)
+		z.Close()
+		return b.Bytes()
+	}
+	var packed lz4.Compressor
+	block := make([]byte, lz4.CompressBlockBound(len(zeros)))
+	n, err := packed.CompressBlock(zeros, block)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, codec := range []struct {
 		format.CompressionCodec
 		page []byte
-	}{{format.Zstd, w.EncodeAll(zeros, nil)}, {format.Snappy, snappy.Encode(nil, zeros)}} {
+	}{{format.Zstd, w.EncodeAll(zeros, nil)}, {format.Snappy, snappy.Encode(nil, zeros)}, {format.Gzip, deflated()}, {format.Lz4Raw, block[:n]}} {
 		if out, err := c.Decompress(codec.CompressionCodec, &buf, codec.page, len(zeros)); err != nil || !bytes.Equal(out, zeros) {
 			t.Errorf("%s: got error %v for a page of zeros in %d bytes", codec, err, len(codec.page))
 		}
