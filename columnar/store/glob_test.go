@@ -408,3 +408,22 @@ func TestGlobRequests(t *testing.T) {
 		}
 	}
 }
+
+// If this fails, a log is left out as a marker of a folder, or a marker is read as a log.
+func TestFolderMarkers(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		size  int64
+		named []string
+		want  string
+	}{
+		{"logs/day_$folder$", 0, nil, "folder marker"},
+		{"logs/day_$folder$", 1, nil, ""},
+		{"logs/", 0, []string{"logs", ""}, "folder marker"}, // the pattern ends with a slash
+		{"logs/a.log", 0, nil, ""},
+	} {
+		if got := notLog(c.name, c.size, c.named); got != c.want {
+			t.Errorf("%s of %d bytes: got %q, want %q", c.name, c.size, got, c.want)
+		}
+	}
+}
