@@ -20,6 +20,10 @@ import (
 // W3C headers have less than 4 KiB; a record that is longer is not recognised.
 const headSize = 64 << 10
 
+// longHead is how much is looked at where the first record is longer than that: what queues and event
+// buses take as one message. More takes longer: a header of a million columns is resolved.
+const longHead = 4 * headSize
+
 // An Object is one stored log object.
 type Object struct {
 	Name    string // as findings and reports name it
@@ -296,8 +300,8 @@ func (r *reader) stream(m *Member, in *bufio.Reader, stored *counter) error {
 	known, unknown := r.recognise(head)
 	if err == nil && bytes.IndexByte(head, '\n') < 0 && r.tellsNothing(&known, unknown) {
 		// What is around the first record may be longer than the head.
-		text = bufio.NewReaderSize(text, laterHeads*headSize)
-		head, err = text.Peek(laterHeads * headSize)
+		text = bufio.NewReaderSize(text, longHead)
+		head, err = text.Peek(longHead)
 		known, unknown = r.recognise(head)
 	}
 	first := func(known *recognised) error { return r.text(m, s, text, known) }
