@@ -173,6 +173,7 @@ type Out struct {
 	builders [NumTables]*Builder
 	served   *Builder // of http, for Server
 	renewed  int      // how often Renew was called
+	rows     int64    // handed to the sink
 	domains  Domains
 	lower    []byte
 	events   eventsWanted
@@ -208,6 +209,20 @@ func (o *Out) each(yield func(*Builder) bool) {
 // Lookup takes in all texts of a dictionary, so a sink that forgets texts to free their
 // memory would get them all back with the next batch. The sink may call it.
 func (o *Out) Renew() { o.renewed++ }
+
+// idleRows is how many rows the sink gets without one of a table before the texts of that
+// table are given up. With more, a night's first logs are held in memory while the largest is
+// read; with fewer, logs that are read in turn are numbered again and again.
+const idleRows = 1 << 18
+
+// idle gives up the texts of the tables whose logs seem to be read.
+func (o *Out) idle() {
+	for b := range o.each {
+		if !b.empty && b.n == 0 && b.set == 0 && o.rows-b.flushed >= idleRows {
+			b.giveUp()
+		}
+	}
+}
 
 // Flush hands every row that is still held to the sink.
 func (o *Out) Flush() {

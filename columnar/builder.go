@@ -17,11 +17,13 @@ type Builder struct {
 	table   *Table
 	want    Cols
 	cols    [NumCols]column
-	set     Cols // cells set in the row being built
-	full    bool // a column has as much text as a batch may have
-	renewed int  // the Out.renewed of its dictionaries
-	n       int  // rows committed
-	counted int  // rows whose texts are in the columns' known
+	set     Cols  // cells set in the row being built
+	full    bool  // a column has as much text as a batch may have
+	renewed int   // the Out.renewed of its dictionaries
+	flushed int64 // the Out.rows when it last had rows
+	empty   bool  // it gave up its texts since
+	n       int   // rows committed
+	counted int   // rows whose texts are in the columns' known
 	first   int64
 	recs    []int32
 	out     *Out
@@ -482,6 +484,30 @@ func (b *Builder) flush() {
 	if renew || b.fieldsSize > fieldsMaxSize {
 		b.renewFields()
 	}
+	b.out.rows += int64(n)
+	b.flushed, b.empty = b.out.rows, false
+	b.out.idle()
+}
+
+// giveUp frees the memory of the texts. Each dictionary is emptied, since a Lookup may hold it,
+// and replaced, so that no Lookup takes another one for it.
+func (b *Builder) giveUp() {
+	b.empty = true
+	for _, c := range b.table.Cols {
+		col := &b.cols[c]
+		if col.dict != nil {
+			*col.dict = Dict{}
+			col.dict = newColumnDict(b.table, c)
+		}
+		col.text = nil
+	}
+	b.byParent, b.byParentOf = nil, nil
+	for _, f := range b.fields {
+		if f.dict != nil {
+			*f.dict = Dict{}
+		}
+	}
+	b.renewFields()
 }
 
 // setAccounts sets the account of the rows that name none.

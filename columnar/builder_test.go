@@ -255,6 +255,59 @@ func TestBuilderLongTexts(t *testing.T) {
 	}
 }
 
+// If this fails, the texts of a log stay in memory while another one is read, or what comes of
+// the first table again has wrong texts.
+func TestBuilderIdle(t *testing.T) {
+	var got []string
+	length := Lookup[int]{Func: func(text []byte) int { return len(text) }}
+	out := &Out{Want: ^Cols(0)}
+	out.Sink = func(b *Batch) {
+		if b.Table != DNS {
+			return
+		}
+		codes, dict := b.Codes(Domain)
+		lengths := length.Of(dict)
+		for _, code := range codes {
+			got = append(got, fmt.Sprintf("%s %d", dict.Text(code), lengths[code]))
+		}
+	}
+	names := out.Table(DNS)
+	name := func(domain string) {
+		names.SetTime(1)
+		names.SetText(Domain, []byte(domain))
+		names.Next(1)
+	}
+	others := func() {
+		b := out.Table(HTTP)
+		for i := range idleRows + BatchRows {
+			b.SetTime(1)
+			b.Next(int64(i + 1))
+		}
+	}
+	name("a.example")
+	name("bb.example")
+	out.Flush()
+	first := names.Dict(Domain)
+	others()
+	if first.Memory() != 0 || names.Dict(Domain) == first {
+		t.Errorf("the texts of a table without rows still take %d bytes", first.Memory())
+	}
+	name("dddd.example")
+	out.Flush()
+	held := names.Dict(Domain)
+	names.SetText(Domain, []byte("ccc.example")) // a row is being built
+	others()
+	if names.Dict(Domain) != held {
+		t.Error("the texts of a row that is being built are given up")
+	}
+	names.SetTime(1)
+	names.Next(1)
+	out.Flush()
+	if want := []string{"a.example 9", "bb.example 10", "dddd.example 12", "ccc.example 11"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 // Rows may be a billion records apart: the distance to the first row of a batch
 // must fit its type.
 func TestBuilderFarRecords(t *testing.T) {

@@ -14,9 +14,9 @@ import (
 // This file keeps the DNS answers of a run, and lets them name the addresses that the
 // tables of the workers ask for.
 
-// DNS answers take 1/answerShare of a worker's budget, in addition to it, for each of:
-// what is not written yet; the part of the spool that is in memory; and the part of the
-// questions that is being resolved.
+// DNS answers take 1/answerShare of a worker's budget, in addition to it, for each of: the
+// part of the spool that is in memory; and the part of the questions that is being resolved.
+// They take half as much for what is not written yet, which stays while other logs are read.
 const answerShare = 8
 
 // minAnswerPart is the least memory to resolve a part, in bytes. With less, the answers of a
@@ -38,7 +38,7 @@ func resolves(sources []source, o *foldOptions) bool {
 func (w *worker) openAnswers() {
 	if w.o.Resolve {
 		w.answered = store.NewSpool(w.budget / answerShare)
-		w.answers = detect.NewAnswers(&w.o.FoldOptions, w.answered, w.budget/answerShare)
+		w.answers = detect.NewAnswers(&w.o.FoldOptions, w.answered, w.budget/answerShare/2)
 		w.out.Answer = w.answers.Put
 	}
 }
