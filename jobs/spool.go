@@ -192,7 +192,11 @@ func (w *worker) renew(i int, shelver detect.Shelver) {
 			w.drain(i)
 		}
 	}
-	w.folders[i] = w.o.aggregates[i].New(&w.o.FoldOptions)
+	if renewer, ok := w.folders[i].(detect.Renewer); ok {
+		w.folders[i] = renewer.Renew()
+	} else {
+		w.folders[i] = w.o.aggregates[i].New(&w.o.FoldOptions)
+	}
 	w.out.Renew()
 }
 

@@ -99,6 +99,14 @@ type Folder interface {
 	Drain(w *RunWriter)
 }
 
+// A Renewer is a Folder that can forget its names without giving up the memory of its table.
+type Renewer interface {
+	Folder
+	// Renew returns a Folder without names, which takes the place of this one. It is called
+	// after Drain.
+	Renew() Folder
+}
+
 // A Merger makes rows from what Folders of the same aggregate drained.
 type Merger interface {
 	// Add takes the value of one record. The records of a key arrive one after

@@ -85,6 +85,13 @@ func newDNSPairs(o *FoldOptions) *dnsPairs {
 	return d
 }
 
+// Renew implements Renewer.
+func (d *dnsPairs) Renew() Folder {
+	n := newDNSPairs(d.o)
+	n.sections.free = d.sections.free
+	return n
+}
+
 // A dnsSection is one feed's day. Sliding windows are exact under any split of the
 // input only if no query is forgotten before all of them are merged. A query takes 8
 // bytes.
@@ -345,7 +352,7 @@ func (d *dnsPairs) Drain(w *RunWriter) {
 			for i := range n {
 				pairs[i].object = d.domains.Text(int32(pairs[i].domain))
 			}
-			o.load(o.names[rank], o.names[rank+n])
+			o.load(pairs[:n], o.names[rank], o.names[rank+n])
 			for i := range n {
 				c := &pairs[i]
 				if c.who != last {
@@ -557,10 +564,15 @@ func (o *dnsOrder) place(chunk []dnsQuery, next []uint32) {
 	runtime.KeepAlive(read) // so that the reads are not optimised away
 }
 
-// load brings the subdomains of names into the cache, all at once. They lie in the
-// order of the log.
-func (o *dnsOrder) load(from, to uint32) {
+// load brings the domains of pairs and the subdomains of their names into the cache, all at
+// once. They lie in the order of the log.
+func (o *dnsOrder) load(pairs []dnsPair, from, to uint32) {
 	var read byte
+	for i := range pairs {
+		if object := pairs[i].object; len(object) > 0 {
+			read += object[0]
+		}
+	}
 	for _, name := range o.texts[from:to] {
 		read += o.section.arena[name.text>>1]
 	}

@@ -2,6 +2,7 @@ package detect
 
 import (
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -47,17 +48,21 @@ func TestDNSPlaces(t *testing.T) {
 		if r.IntN(2) == 0 {
 			r.Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
 		}
-		folders := make([]Folder, 1+r.IntN(4))
-		for i := range folders {
-			folders[i] = DNSPair.New(&openBounds)
-			feedTo(folders[i], DNSPair, events[i*len(events)/len(folders):(i+1)*len(events)/len(folders)])
+		runs := make([]io.Reader, 1+r.IntN(4))
+		folder := DNSPair.New(&openBounds)
+		for i := range runs { // the table is used again, with its names or without
+			feedTo(folder, DNSPair, events[i*len(events)/len(runs):(i+1)*len(events)/len(runs)])
+			runs[i] = drained(t, folder)
+			if r.IntN(2) == 0 {
+				folder = folder.(Renewer).Renew()
+			}
 		}
-		row := merged(t, DNSPair, &openBounds, folders...)[0]
+		row := mergedRuns(t, DNSPair, &openBounds, runs)[0]
 		if !row.mayTunnel() {
 			want = nil
 		}
 		if diff := gocmp.Diff(want, row.Places); diff != "" {
-			t.Fatalf("seed %d, %d queries, %d folders (-want +got):\n%s", seed, len(events), len(folders), diff)
+			t.Fatalf("seed %d, %d queries, %d runs (-want +got):\n%s", seed, len(events), len(runs), diff)
 		}
 		if at := row.Records(); len(want) > 0 && at[0].At != row.Evidence {
 			t.Fatalf("seed %d: the first place is %v, the evidence %s", seed, at[0], row.Evidence)
