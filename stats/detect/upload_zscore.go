@@ -35,6 +35,7 @@ Why that means exfiltration: data that is taken out in one go raises the volume 
 Common false positives: a first backup, a new laptop's sync, a video delivery, a migration. After the same level on
 four days, or on two for a machine or service account in a feed's first week, or under a gigabyte on one, it is a habit and no longer reported. With under 7 days of history the day is compared with those of the entity's
 group (groups) or of all people instead, and the finding says so. Service accounts and backup machines are compared with one another.
+A machine or job that sends every day, weekends too, is reported for ten times its highest day of two weeks or more, however erratic the others are, and is high from a gigabyte on.
 A gigabyte or more that is twice what anyone else sent on any day, but for those who often send gigabytes, is reported from half the threshold on, and four times is high.
 What it cannot see: data that leaves in small portions, data that bypasses the feed, and any data if the log has no byte counts.
 How to investigate: where the bytes went (cloud_upload, the peak's evidence), from which machine, and what was collected
@@ -167,6 +168,24 @@ func (o *uploadZScoreOptions) large(u *baseline) bool {
 	return !u.blind && int(u.days) >= o.MinDays && u.value >= max(bytesOut.large, int64(o.Floor)) && 2*u.z(&bytesOut) > o.Threshold
 }
 
+// mayOutgrow reports whether the day may be one that outgrows says, from its baseline alone.
+func (o *uploadZScoreOptions) mayOutgrow(u *baseline) bool {
+	return !u.blind && int(u.days) >= 2*o.MinDays && u.value >= int64(o.Floor) && bytesOut.log(float64(u.value)/ownHighRatio) >= u.level(true)
+}
+
+// outgrows reports whether a job sent ownHighRatio times what it sent on any day before, of two weeks or more. Its days are
+// alike, and what people of the same log send, who differ from day to day, says nothing of them.
+func (o *uploadZScoreOptions) outgrows(in *Input, s splitSeries, u *baseline) bool {
+	if !o.mayOutgrow(u) || in.person(s.key) || float64(len(s.past)) < always*float64(len(in.baselineDays(s.key.Feed))) {
+		return false
+	}
+	most := int64(0)
+	for i := range s.past {
+		most = max(most, s.past[i].BytesOut)
+	}
+	return u.value/ownHighRatio >= max(most, 1)
+}
+
 // feedType is a kind of entities of a feed.
 type feedType struct{ feed, entityType string }
 
@@ -222,7 +241,7 @@ func (o *uploadZScoreOptions) scoreRobust(in *Input, risk int) []Finding {
 	o.tell(in, all)
 	cold := slices.ContainsFunc(all, func(u baseline) bool { return o.cold(&u) })
 	large := slices.ContainsFunc(all, func(u baseline) bool { return o.large(&u) })
-	if !cold && !large && !slices.ContainsFunc(all, func(u baseline) bool { return o.over(&u) }) {
+	if !cold && !large && !slices.ContainsFunc(all, func(u baseline) bool { return o.over(&u) || o.mayOutgrow(&u) }) {
 		return nil
 	}
 	var most map[feedType]*mostSent
@@ -244,7 +263,7 @@ func (o *uploadZScoreOptions) scoreRobust(in *Input, risk int) []Finding {
 		}
 		past, today := in.before(rows)
 		if cold {
-			feed.add(in.Group(key), rows)
+			feed.add(key.EntityType, in.Group(key), rows)
 		}
 		if today == nil {
 			continue
@@ -255,10 +274,11 @@ func (o *uploadZScoreOptions) scoreRobust(in *Input, risk int) []Finding {
 		if o.large(u) {
 			ratio = most[feedType{key.Feed, key.EntityType}].ratio(s)
 		}
+		outgrown := o.outgrows(in, s, u)
 		switch {
 		case o.cold(u) && !in.habitual(&bytesOut, key, u.value, past):
 			feed.cold = append(feed.cold, o.newcomer(in, s, u))
-		case (o.over(u) || ratio >= highPeerRatio) && !bytesOut.known(u.value, past, u.likeDay(in.Day)) && !in.weekly(&bytesOut, key, u.value, past):
+		case (o.over(u) || outgrown || ratio >= highPeerRatio) && !bytesOut.known(u.value, past, u.likeDay(in.Day)) && !in.weekly(&bytesOut, key, u.value, past):
 			f := o.unusual(in, s, u)
 			if ratio >= highPeerRatio {
 				f.RiskScore = risk + (100-risk)/5
@@ -267,11 +287,18 @@ func (o *uploadZScoreOptions) scoreRobust(in *Input, risk int) []Finding {
 					f.Severity = High
 				}
 			}
-			if named[key.Feed] && key.EntityType == columnar.SrcIP.String() && stats.Bytes(u.level(true)) < 1e6 {
+			nameless := named[key.Feed] && key.EntityType == columnar.SrcIP.String() && stats.Bytes(u.level(true)) < 1e6
+			if nameless {
 				f.RiskScore, f.Severity = risk/2, Low
 				f.Why += " The log names the users of most addresses, so this one has few bytes of its own; see what its user sent."
 			}
-			if u.crowd {
+			switch {
+			case outgrown && !nameless:
+				if f.Observed >= float64(bytesOut.large) {
+					f.Severity = High
+				}
+				f.Why += " It sends every day, also on weekends, and never sent a tenth of this."
+			case u.crowd:
 				f.RiskScore, f.Severity = risk/2, min(f.Severity, Medium)
 				f.Why += " Many of its peers sent more than usual that day, too."
 			}
@@ -338,8 +365,25 @@ const minPeerDays = 20
 // peers are the days of one feed, and the entities to compare with them.
 type peers struct {
 	name string
-	days map[string][]float64 // bytes, by group
+	days map[string]map[string][]float64 // bytes, by type of entity and by group
 	cold []newcomer
+}
+
+// of returns the days that a newcomer's is compared with, ascending: users' with users', as a server that no log
+// names a user of sends backups; if there are too few, all.
+func (p *peers) of(entityType, group string) (c coldPeers) {
+	alike := false
+	if c.days, c.named, alike = peersOf(p.days[entityType], group, minPeerDays); alike || len(p.days) == 1 {
+		return c
+	}
+	all := map[string][]float64{}
+	for _, groups := range p.days {
+		for group, days := range groups {
+			all[group] = append(all[group], days...)
+		}
+	}
+	c.days, c.named, _ = peersOf(all, group, minPeerDays)
+	return c
 }
 
 // A newcomer is an entity with too short a baseline for its day.
@@ -351,13 +395,18 @@ type newcomer struct {
 	all         bool // the feed is in its first week, in which everybody is a newcomer
 }
 
-func (p *peers) add(group string, rows []Row) {
+func (p *peers) add(entityType, group string, rows []Row) {
 	if p.days == nil {
-		p.days = map[string][]float64{}
+		p.days = map[string]map[string][]float64{}
+	}
+	groups := p.days[entityType]
+	if groups == nil {
+		groups = map[string][]float64{}
+		p.days[entityType] = groups
 	}
 	for i := range rows {
 		if r := &rows[i]; !blind(r) {
-			p.days[group] = append(p.days[group], float64(r.BytesOut))
+			groups[group] = append(groups[group], float64(r.BytesOut))
 		}
 	}
 }
@@ -380,13 +429,14 @@ func (o *uploadZScoreOptions) newcomer(in *Input, s splitSeries, u *baseline) ne
 // explain.
 func (o *uploadZScoreOptions) judgeCold(p *peers, risk int) []Finding {
 	var findings []Finding
-	of := map[string]coldPeers{}
+	of := map[[2]string]coldPeers{}
 	for _, n := range p.cold {
-		c, known := of[n.group]
+		kind := [2]string{n.EntityType, n.group}
+		c, known := of[kind]
 		if !known {
-			c.days, c.named, _ = peersOf(p.days, n.group, minPeerDays)
+			c = p.of(n.EntityType, n.group)
 			slices.Sort(c.days)
-			of[n.group] = c
+			of[kind] = c
 		}
 		floor, percent, whose := o.ColdFloor, o.ColdPercent, "in this feed"
 		switch {
