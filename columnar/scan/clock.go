@@ -366,7 +366,8 @@ func (c *Clock) number(text []byte) (us int64, ok bool) {
 		if !isNumber {
 			return 0, false
 		}
-		if us, ok = c.EpochOfFloat(x); ok && isRoundedTime(text) {
+		us, ok = c.EpochOfFloat(x)
+		if (ok || c.fault == isLate) && isRoundedTime(text) { // it may be late because it is rounded
 			c.fault = isRounded
 			return 0, false
 		}
