@@ -245,7 +245,7 @@ func results(files map[string]string) map[string]string {
 	return out
 }
 
-var placeInLast = regexp.MustCompile(`"place": ?"[^"]*",?`)
+var placeInLast = regexp.MustCompile(`"(place|dir)": ?"[^"]*",?`)
 
 // differences names the files that differ.
 func differences(got, want map[string]string) []string {
