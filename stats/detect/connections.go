@@ -52,6 +52,7 @@ type Connections struct {
 	late  []bool                   // by log: it has names that the next day may need
 
 	inside  columnar.Lookup[bool]   // servers
+	outside columnar.Lookup[bool]   // clients
 	clients columnar.Lookup[uint64] // hashes
 }
 
@@ -62,12 +63,12 @@ type connectionLog struct{ feed, object string }
 // rest in a spool.
 func NewConnections(o *FoldOptions, spool Spool, memory int) *Connections {
 	c := &Connections{o: o, kept: newSpooled(spool, memory), codes: map[connectionLog]uint32{}}
-	c.inside.Func, c.clients.Func = scan.IsInternal, o.hash
+	c.inside.Func, c.outside.Func, c.clients.Func = scan.IsInternal, externalAddress, o.hash
 	return c
 }
 
-// Add keeps the rows of a batch that have a uid, if they may matter. Of connections that
-// stay inside, only those to file servers do.
+// Add keeps the rows of a batch that have a uid, if they may matter. Of connections to servers
+// inside, only those to file servers do, and those of which a client outside received bytes.
 func (c *Connections) Add(b *columnar.Batch) {
 	if b.Server {
 		return
@@ -96,7 +97,7 @@ func (c *Connections) Add(b *columnar.Batch) {
 	clients := c.clients.Of(sourceTexts)
 	names, nameTexts := b.Codes(name)
 	servers, serverTexts := b.Codes(columnar.DstIP)
-	inside := c.inside.Of(serverTexts)
+	inside, outside := c.inside.Of(serverTexts), c.outside.Of(sourceTexts)
 	var more [len(connectionTexts)][]int32
 	var moreTexts [len(connectionTexts)]*columnar.Dict
 	if flags&connectionNetwork != 0 {
@@ -116,7 +117,7 @@ func (c *Connections) Add(b *columnar.Batch) {
 	last := -1 // the request before
 	for i, us := range b.Int64(columnar.Time) {
 		uid := uids[uidEnds[i]:uidEnds[i+1]]
-		if len(uid) == 0 || us < from || us >= c.o.To || inside[servers[i]] && (ports == nil || !scan.SharesFiles(int64(ports[i]))) {
+		if len(uid) == 0 || us < from || us >= c.o.To || inside[servers[i]] && (ports == nil || !scan.SharesFiles(int64(ports[i])) && (!outside[sources[i]] || inValid.Bit(i) == 0)) {
 			continue
 		}
 		sent, received := int64(-1), int64(-1)

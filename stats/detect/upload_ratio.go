@@ -22,8 +22,8 @@ const uploadRatioDoc = `Bytes that an entity sent for each byte that it received
 What it sees: a day on which a user (or address, or host) sent more than 90 MB and more than 0.8 of what it received, at least
 twice its own past ratio, and more than its ratios vary from day to day. The producer-consumer ratio, (out − in)/(out + in), says the same from −1 to 1.
 Why that means exfiltration: people receive far more than they send; taking data out reverses that.
-Common false positives: backups, sync clients, video calls with the camera on, developers who push images. Their past
-ratio excuses them once there are seven days of it; in a feed's first week, two days of the same do for machines and service accounts.
+Common false positives: backups, sync clients, video calls with the camera on, developers who push images, servers from which
+visitors fetch. Their past ratio excuses them once there are seven days of it; in a feed's first week, two days of the same do for machines and service accounts.
 What it cannot see: uploads that hide among as many downloads, and feeds that count only one direction. A day is judged
 only if four of five of its events count both directions.
 How to investigate: the destinations of the day (cloud_upload), and whether the volume was high (upload_zscore).`

@@ -27,7 +27,8 @@ type uploadZScoreOptions struct {
 const uploadZScoreDoc = `Bytes that an entity uploaded in a day, against the 30 days before.
 
 What it sees: a day on which a user (or address, or host) sent several times more than on the days before, in all
-tables of one feed. Daily uploads vary by factors, so they are compared on log(1 + MB). The baseline is the median of the
+tables of one feed. What clients outside fetched from an internal address counts as sent by it.
+Daily uploads vary by factors, so they are compared on log(1 + MB). The baseline is the median of the
 days since the entity was first seen; a day without uploads counts as zero, a day that was not read or has no byte counts
 does not count. Weekends are compared with weekends if they differ. The spread is that of all days, with outliers pulled in,
 steadied by what is common in the organisation, less so if a feed has under ten entities; days that were reported before do not train it.
@@ -37,9 +38,10 @@ four days, or on two for a machine or service account in a feed's first week, or
 group (groups) or of all people instead, and the finding says so. Service accounts and backup machines are compared with one another.
 A machine or job that sends every day, weekends too, is reported for ten times its highest day of two weeks or more, however erratic the others are, and is high from a gigabyte on.
 A gigabyte or more that is twice what anyone else sent on any day, but for those who often send gigabytes, is reported from half the threshold on, and four times is high.
-What it cannot see: data that leaves in small portions, data that bypasses the feed, and any data if the log has no byte counts.
+What it cannot see: data that leaves in small portions, data that bypasses the feed, and any data if the log has no byte counts;
+what strangers fetch from a server that sends as much every day, or that the log knows by a public address alone.
 How to investigate: where the bytes went (cloud_upload, the peak's evidence), from which machine, and what was collected
-the days before.`
+the days before. If the evidence has an internal server as the destination, which client fetched, and why its port is open.`
 
 func uploadZScore() *Detection {
 	o := &uploadZScoreOptions{

@@ -17,8 +17,9 @@ var volumeColumns = entityReads | columnar.ColSet(columnar.Time, columnar.BytesO
 var UserDay = &Aggregate{
 	Name: "user_day",
 	Doc: "Bytes out and in of each entity (user, else address, else host) and UTC day, and how many addresses it came from. " +
-		"Connections to internal addresses are left out: bytes sent there have not left. Blocked events are counted separately.",
-	Rev:     5, // 5: the records of one connection are one event, those of firewalls too; running totals are not added up; requests and connections with an id count once
+		"Connections to internal addresses are left out, as bytes sent there have not left; but what such an address sent back to " +
+		"a client outside counts as its own bytes out. Blocked events are counted separately.",
+	Rev:     6, // 6: what internal servers send to clients outside counts; 5: the records of one connection are one event, those of firewalls too; running totals are not added up; requests and connections with an id count once
 	Tables:  []*columnar.Table{columnar.API, columnar.HTTP, columnar.Network},
 	Joins:   true,
 	Reads:   volumeColumns,
@@ -28,6 +29,7 @@ var UserDay = &Aggregate{
 	New: func(o *FoldOptions) Folder {
 		v := newVolumes(o)
 		v.countAddresses = true
+		v.served = newServed(v.entities)
 		return v
 	},
 	Merger: func(*FoldOptions) Merger { return newVolumeMerger(nil) },

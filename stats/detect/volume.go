@@ -29,7 +29,9 @@ type volumes struct {
 	addresses *columnar.Dict
 	address   columnar.Lookup[uint32] // number in addresses
 	internal  columnar.Lookup[bool]
-	blockers  *blockers // nil: blocked rows count as sent
+	served    *served    // nil: what servers sent to clients outside does not count
+	out, in   byteCounts // of the batch
+	blockers  *blockers  // nil: blocked rows count as sent
 	// The blocked rows of the batch, as blockers.of returns them.
 	actions []int32
 	blocked []bool
@@ -212,21 +214,15 @@ func (v *volumes) Fold(b *columnar.Batch) {
 	if v.object != nil {
 		what = v.object(b)
 	}
+	if v.blockers != nil {
+		v.actions, v.blocked = v.blockers.of(b)
+	}
+	v.out, v.in = bytesOf(b, columnar.BytesOut), bytesOf(b, columnar.BytesIn)
 	if b.Table == columnar.Network && b.Known(columnar.DstIP) > 0 {
-		// Bytes to an internal address have not left.
-		codes, dict := b.Codes(columnar.DstIP)
-		inside := v.internal.Of(dict)
-		for i, code := range codes {
-			if inside[code] {
-				who[i] = 0
-			}
-		}
+		v.inwards(b, who)
 	}
 	if v.nameless = nil; v.external != nil && b.Table == columnar.Network {
 		v.askers(b)
-	}
-	if v.blockers != nil {
-		v.actions, v.blocked = v.blockers.of(b)
 	}
 	v.places.begin(b)
 	var codes []int32
@@ -252,6 +248,24 @@ func (v *volumes) Fold(b *columnar.Batch) {
 			}
 		}
 	})
+}
+
+// inwards leaves out the rows to internal addresses, as bytes sent there have not left, but for
+// those of what is served.
+func (v *volumes) inwards(b *columnar.Batch, who []uint32) {
+	codes, dict := b.Codes(columnar.DstIP)
+	inside := v.internal.Of(dict)
+	if v.served != nil {
+		v.served.find(b, who, codes, inside)
+	}
+	for i, code := range codes {
+		if inside[code] {
+			who[i] = 0
+		}
+	}
+	if v.served != nil && len(v.served.rows) > 0 {
+		v.out, v.in = v.served.turn(b, who)
+	}
 }
 
 // place takes rows into the stride, finds their cells, and returns the row after them.
@@ -401,8 +415,8 @@ func (v *volumes) isBlocked(row int) bool { return v.blocked != nil && v.blocked
 
 func (v *volumes) add(p *volumeSection, b *columnar.Batch) {
 	times := b.Int64(columnar.Time)
-	out, outValid := b.Int64(columnar.BytesOut), b.Valid(columnar.BytesOut)
-	in, inValid := b.Int64(columnar.BytesIn), b.Valid(columnar.BytesIn)
+	out, outValid := v.out.of, v.out.known
+	in, inValid := v.in.of, v.in.known
 	actions, blockedBy := v.actions, v.blocked
 	s := &v.stride
 	turns, seen := v.turns[:0], v.seen[:0]

@@ -19,12 +19,12 @@ type only struct {
 // have been blocked.
 func (v *volumes) onlyOf(b *columnar.Batch, i int, midnight int64) (only, bool) {
 	at := v.places.of(b, i)
-	out, in := b.Int64(columnar.BytesOut)[i], b.Int64(columnar.BytesIn)[i]
+	out, in := v.out.of[i], v.in.of[i]
 	if uint64(out|in|at.Record) > math.MaxUint32 || at.Object >= 1<<24 {
 		return only{}, false
 	}
 	when := uint64(b.Int64(columnar.Time)[i]-midnight)<<27 | uint64(at.Object)<<3 |
-		uint64(b.Valid(columnar.BytesIn).Bit(i))<<1 | uint64(b.Valid(columnar.BytesOut).Bit(i))
+		uint64(v.in.known.Bit(i))<<1 | uint64(v.out.known.Bit(i))
 	if b.Repeats(i) {
 		when |= 1 << 2
 	}
