@@ -212,10 +212,9 @@ func (h *history) judge(c *Config, days []detect.Day) ([]detect.Finding, error) 
 	var all []detect.Finding
 	for _, day := range judged {
 		found := make([][]detect.Finding, len(groups))
-		if err := together(c.Workers, len(groups), func(i int) (err error) {
-			if !groups[i].judges(day) {
-				return nil
-			}
+		order := h.longestFirst(groups, day)
+		if err := together(c.Workers, len(order), func(n int) (err error) {
+			i := order[n]
 			defer h.trace.task("score " + groups[i].detections[0].Aggregate.Name)()
 			found[i], err = h.judgeDay(c, groups[i], day, w)
 			return err
@@ -265,6 +264,23 @@ func (h *history) judge(c *Config, days []detect.Day) ([]detect.Finding, error) 
 		}
 	}
 	return detect.Join(all), w.Flush()
+}
+
+// longestFirst returns the indexes of the groups that have something to judge on a day, those
+// that read the most rows first, so that no long one is alone at the end.
+func (h *history) longestFirst(groups []*detectionGroup, day detect.Day) (order []int) {
+	rows := make([]int64, len(groups))
+	for i, r := range groups {
+		if !r.judges(day) {
+			continue
+		}
+		order = append(order, i)
+		for _, p := range h.partitions(r, day) {
+			rows[i] += p.count
+		}
+	}
+	slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(rows[j], rows[i]) })
+	return order
 }
 
 // holdAll holds the rows of the groups for which there is room, in bytes. The others will be

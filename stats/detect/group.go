@@ -34,7 +34,7 @@ func GroupOf(entityType, entity string) string {
 			rest = ""
 		}
 		for _, w := range serviceWords {
-			if strings.EqualFold(word, w) {
+			if len(word) == len(w) && strings.EqualFold(word, w) { // both are ASCII, and this is asked once a row
 				return ServiceGroup
 			}
 		}
