@@ -87,6 +87,8 @@ func newColumnDict(t *Table, c Col) *Dict {
 		d.canonical = AppendAddress
 	case nameColumns.Has(c):
 		d.canonical = AppendName
+	case hostColumns.Has(c):
+		d.canonical = AppendHost
 	}
 	return d
 }

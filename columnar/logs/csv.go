@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"outflow/columnar"
 )
@@ -26,6 +27,9 @@ in files put one after the other; a header inside an object that names other col
 has half of the names.
 
 Several columns may hold one value, such as user and email: in each record the first that says something counts.
+A unit behind a name counts (Bytes Out (KB), bytes_in_mb), and so does UTC behind that of the time. Marks that
+keep a spreadsheet from reading cells (="10.0.0.5", or an apostrophe in all) are dropped.
+
 Times without a zone are in the input's zone; the date may stand in a column of its own (date, time). Empty, "-",
 null, None, NA, N/A and the like say nothing: the row has no such value, and is skipped if it is the time. So is
 a time outside 1990–2100, or more than two days after the object was written. Any other value that cannot be read
@@ -44,6 +48,7 @@ JSON) need no time of their own.`,
 			return nil, fmt.Errorf("mapping.delimiter: %q cannot separate fields; want an ASCII character other than a quote", m.Delimiter)
 		}
 		d := &csvDecoder{separated: separated{mapping: o.Mapping, inside: o.Inside, set: setter{clock: o.clock()}}}
+		d.zone = d.set.clock.Zone
 		return d, d.open(o.Head)
 	},
 }
@@ -126,8 +131,9 @@ func allEndOpen(records []byte, sep byte, n int) bool {
 // A csvDecoder is a separated whose columns a header or the mapping names.
 type csvDecoder struct {
 	separated
-	unfit string // why no plan is in force; "": one is
-	ended []byte // the header whose records have a separator behind the last field; nil: none
+	unfit string         // why no plan is in force; "": one is
+	zone  *time.Location // of times whose name does not say that they are in UTC
+	ended []byte         // the header whose records have a separator behind the last field; nil: none
 }
 
 // open makes the plan from the start of the object, if that is available.
@@ -177,6 +183,9 @@ func (d *csvDecoder) use(header []byte) (err error) {
 		return err
 	}
 	d.header, d.columns, d.fields = slices.Clone(header), len(names), nil
+	if d.set.clock.Zone = d.zone; d.plan.utc {
+		d.set.clock.Zone = nil
+	}
 	if bytes.Equal(header, d.ended) {
 		d.columns++
 	}

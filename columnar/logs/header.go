@@ -15,14 +15,15 @@ const csvDelimiters = ",\t;|"
 
 // csvPreamble returns the size of the lines before the header: blank ones, the
 // type that PowerShell's Export-Csv writes, Excel's declaration of the separator, and
-// titles and comments, in which nothing separates. Splunk's only column is no title.
+// titles and comments, in which nothing separates, but behind them as spreadsheets save them. Splunk's only
+// column is no title.
 func csvPreamble(p []byte) int {
 	rest := bytes.TrimPrefix(p, utf8BOM)
 	whole := len(rest)
 	for len(rest) > 0 {
 		line, after, _ := bytes.Cut(rest, eol)
 		line = bare(bytes.TrimSuffix(line, carriage))
-		if string(line) == "_raw" || bytes.ContainsAny(line, csvDelimiters) && !bytes.HasPrefix(line, []byte("#TYPE ")) && !(len(line) == 5 && bytes.HasPrefix(line, []byte("sep="))) {
+		if string(line) == "_raw" || bytes.ContainsAny(bytes.TrimRight(line, csvDelimiters), csvDelimiters) && !bytes.HasPrefix(line, []byte("#TYPE ")) && !(len(line) == 5 && bytes.HasPrefix(line, []byte("sep="))) {
 			break
 		}
 		rest = after

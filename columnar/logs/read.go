@@ -401,6 +401,9 @@ func damage(err error) string {
 	return "cannot be read on"
 }
 
+// mistakenBOM is a byte order mark that a program took for three characters of Latin-1.
+const mistakenBOM = "\u00ef\u00bb\u00bf"
+
 // asUTF8 returns in as UTF-8 without byte order mark.
 func asUTF8(in *bufio.Reader) *bufio.Reader {
 	head, _ := in.Peek(16)
@@ -410,6 +413,9 @@ func asUTF8(in *bufio.Reader) *bufio.Reader {
 	case bytes.HasPrefix(head, utf8BOM):
 		in.Discard(len(utf8BOM))
 		return bufio.NewReaderSize(&markReader{src: in}, headSize)
+	case bytes.HasPrefix(head, []byte(mistakenBOM)):
+		in.Discard(len(mistakenBOM))
+		return in
 	case bytes.HasPrefix(head, []byte("\xff\xfe\x00\x00")):
 		mark, size = 4, 4
 	case bytes.HasPrefix(head, []byte("\x00\x00\xfe\xff")):
@@ -463,6 +469,10 @@ func lines(in *bufio.Reader) io.Reader {
 	}
 	if scan.NeedsJSONLines(head, headSize) {
 		return scan.JSONLines(in)
+	}
+	if r := markedTable(head); r != nil {
+		r.src = in
+		return r
 	}
 	if sep := spacedSeparator(head); sep != 0 {
 		return &spacedReader{src: in, sep: sep, behind: true}

@@ -63,6 +63,7 @@ type plan struct {
 	names  []string
 	where  int // index of the name that equals is about; -1: none
 	equals []byte
+	utc    bool // the name of the time says that it is in UTC
 	// doubtful says that there are doubtfulBytes.
 	doubtful bool
 }
@@ -194,8 +195,7 @@ func resolve(m *Mapping, names []string, inside bool) (*plan, error) {
 		if len(sources) == 0 {
 			continue
 		}
-		f := newField(c, sources[0])
-		f.others = sources[1:]
+		f := r.field(p, c, sources)
 		if s, ok := m.Columns[c]; ok {
 			if err := f.as(s); err != nil {
 				return nil, fmt.Errorf("mapping.columns.%s: %w", c, err)
@@ -252,20 +252,68 @@ type resolver struct {
 	m     *Mapping
 	names []string
 	known map[string][]int // squashed name → indexes
-	taken map[int]bool     // named in the mapping: not to be guessed with
+	// measured is known of names that say a unit, without it; units are these by index.
+	measured map[string][]int
+	units    map[int]string
+	taken    map[int]bool // named in the mapping: not to be guessed with
 }
 
 func newResolver(m *Mapping, names []string) *resolver {
-	r := &resolver{m: m, names: names, known: make(map[string][]int, len(names)), taken: make(map[int]bool)}
+	r := &resolver{m: m, names: names, known: make(map[string][]int, len(names)), measured: map[string][]int{}, units: map[int]string{}, taken: make(map[int]bool)}
 	for i, name := range names {
 		if s := squash(withoutZone(name)); s != "" {
 			r.known[s] = append(r.known[s], i)
 		}
+		if bare, unit := measured(name); unit != "" {
+			r.units[i] = unit
+			r.measured[squash(bare)] = append(r.measured[squash(bare)], i)
+		}
 	}
-	for _, same := range r.known { // no matter in what order they stand
-		slices.SortStableFunc(same, func(a, b int) int { return cmp.Compare(names[a], names[b]) })
+	for _, indexes := range []map[string][]int{r.known, r.measured} {
+		for _, same := range indexes { // no matter in what order they stand
+			slices.SortStableFunc(same, func(a, b int) int { return cmp.Compare(names[a], names[b]) })
+		}
 	}
 	return r
+}
+
+// found returns the indexes of the names of a column that are, squashed, one of those that are
+// known; also where a unit that the column may have stands behind it.
+func (r *resolver) found(c columnar.Col, known []string) (indexes []int) {
+	for _, name := range known {
+		for _, i := range r.known[name] {
+			if !r.taken[i] && !slices.Contains(indexes, i) {
+				indexes = append(indexes, i)
+			}
+		}
+		for _, i := range r.measured[name] {
+			_, ofBytes := units[r.units[i]]
+			if !r.taken[i] && !slices.Contains(indexes, i) && (ofBytes && (c == columnar.BytesOut || c == columnar.BytesIn) || !ofBytes && c == columnar.Time) {
+				indexes = append(indexes, i)
+			}
+		}
+	}
+	return indexes
+}
+
+// unitWords are units as names of columns say them, in lower case.
+var unitWords = map[string]string{
+	"b": "B", "byte": "B", "bytes": "B", "octets": "B", "kb": "KB", "kbyte": "KB", "kbytes": "KB", "kilobytes": "KB", "mb": "MB", "mbyte": "MB", "mbytes": "MB",
+	"megabytes": "MB", "gb": "GB", "gbytes": "GB", "gigabytes": "GB", "kib": "KiB", "mib": "MiB", "gib": "GiB", "utc": unitUTC, "gmt": unitUTC,
+}
+
+// unitUTC is the unit of times that are in UTC.
+const unitUTC = "UTC"
+
+// measured returns the name of a column without the unit at its end, and the unit: Bytes Out (KB),
+// bytes_out_kb, Timestamp [UTC]. unit is "" if it has none.
+func measured(name string) (bare, unit string) {
+	name = strings.TrimRight(name, ")] ")
+	at := strings.LastIndexAny(name, "([ _.-") + 1
+	if unit = unitWords[strings.ToLower(name[at:])]; at < 2 || unit == "" {
+		return "", ""
+	}
+	return name[:at], unit
 }
 
 // named finds a name that the mapping gives.
@@ -295,14 +343,7 @@ func (r *resolver) sources(c columnar.Col) (sources []int) {
 	if r.m.Only {
 		return nil
 	}
-	for _, name := range wellKnown[c] {
-		for _, i := range r.known[name] {
-			if !r.taken[i] {
-				sources = append(sources, i)
-			}
-		}
-	}
-	return sources
+	return r.found(c, wellKnown[c])
 }
 
 // setDate finds the date of a time that may be a time of day.
@@ -374,8 +415,8 @@ func (r *resolver) hostOfServer(p *plan) {
 		}
 	}
 	p.fields = slices.Delete(p.fields, at, at+1)
-	p.add(columnar.URLHost, servers)
-	p.add(columnar.Host, clients)
+	r.add(p, columnar.URLHost, servers)
+	r.add(p, columnar.Host, clients)
 }
 
 // bytesSent finds the bytes of a connection under names that in other logs may be those of a
@@ -390,29 +431,35 @@ func (r *resolver) bytesSent(p *plan) {
 		if r.m.names(of.col) || len(r.sources(of.col)) > 0 || !p.table.Set().Has(of.col) {
 			continue
 		}
-		var found []int
-		for _, name := range of.names {
-			for _, i := range r.known[name] {
-				if !r.taken[i] {
-					found = append(found, i)
-				}
-			}
-		}
+		found := r.found(of.col, of.names)
 		if flow {
-			p.add(of.col, found)
+			r.add(p, of.col, found)
 		} else {
 			p.doubtful = p.doubtful || len(found) > 0
 		}
 	}
 }
 
-// add adds the field of a column, if it has sources.
-func (p *plan) add(c columnar.Col, sources []int) {
+// add adds the field of a column to a plan, if it has sources.
+func (r *resolver) add(p *plan, c columnar.Col, sources []int) {
 	if len(sources) > 0 {
-		f := newField(c, sources[0])
-		f.others = sources[1:]
-		p.fields = append(p.fields, f)
+		p.fields = append(p.fields, r.field(p, c, sources))
 	}
+}
+
+// field returns the field of a column with sources, in the unit of the first: those in another one
+// cannot stand in for it.
+func (r *resolver) field(p *plan, c columnar.Col, sources []int) field {
+	f := newField(c, sources[0])
+	f.others = sources[1:]
+	if c == columnar.Time {
+		p.utc = f.src >= 0 && r.units[f.src] == unitUTC
+	}
+	if !r.m.names(c) && (c == columnar.BytesOut || c == columnar.BytesIn) {
+		f.scale = units[r.units[f.src]]
+		f.others = slices.DeleteFunc(f.others, func(i int) bool { return units[r.units[i]] != f.scale })
+	}
+	return f
 }
 
 // serverNames are those names of host that mean the server in a request.

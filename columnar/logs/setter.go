@@ -162,6 +162,9 @@ func (f *field) number(text []byte) (v int64, reason string) {
 		text = bytes.TrimSpace(text)
 		v, ok = scan.Int(text)
 	}
+	if !ok && f.scale == 1 {
+		v, ok = scan.Hex(text)
+	}
 	if !ok || f.scale != 1 {
 		ofBytes := f.scale == 1 && (f.col == columnar.BytesOut || f.col == columnar.BytesIn)
 		x, isFloat := scan.Float(text)

@@ -17,6 +17,7 @@ import (
 //	/var/log/squid/access.log.1:line                            grep, over several files
 //	2026 Nov 20 20:25:30 (px-1) any->/var/log/squid.log line    Wazuh's archives
 //	2026-11-20 20:25:30⇥Local7.Info⇥px-1⇥line                   Kiwi
+//	90⇥2026-11-20T20:25:30⇥…⇥px-1⇥…⇥squid⇥line                  Papertrail's archives, in UTC
 //
 // Lines without one are left as they are.
 type prefixLayer struct{}
@@ -73,8 +74,15 @@ func cutPrefix(record []byte) (stamp, host, line []byte, ok bool) {
 		return nil, nil, line, true
 	}
 	name, line := scan.CutWord(record) // of compose
-	line, ok = bytes.CutPrefix(bytes.TrimLeft(line, " "), []byte("| "))
-	return nil, nil, withoutColour(line), ok && len(name) > 0 && !bytes.ContainsAny(name, notInTag)
+	line, ok = bytes.CutPrefix(bytes.TrimLeft(line, " "), []byte("|"))
+	line, ok = cutBlank(line, ok) // the colour ends before or behind it
+	return nil, nil, line, ok && len(name) > 0 && !bytes.ContainsAny(name, notInTag)
+}
+
+// cutBlank cuts the blank off a line, and the escapes of a terminal around it. ok says whether there may be one.
+func cutBlank(line []byte, ok bool) ([]byte, bool) {
+	line, blank := bytes.CutPrefix(withoutColour(line), []byte(" "))
+	return withoutColour(line), ok && blank
 }
 
 // isStampTab reports whether p begins with "2026-11-20T20:25:30.123Z" and a tab.
@@ -110,8 +118,20 @@ func cutStamped(record []byte) (stamp, host, line []byte, ok bool) {
 	case len(first) == 19 && first[10] == ' ' && first[13] == ':' && bytes.IndexByte(second, '.') > 0 && !bytes.ContainsAny(second, " "): // Kiwi
 		host, line, ok = bytes.Cut(rest, []byte("\t"))
 		return first, host, line, ok
+	case scan.IsDigits(first) && isStampISO(append(bytes.Clone(second), "Z "...)): // Papertrail
+		return cutPapertrail(second, rest)
 	}
 	return nil, nil, nil, false
+}
+
+// cutPapertrail is cutPrefix of a line of an archive, behind its id and its time: when it was received, the source's id,
+// name and address, a facility, a severity and a program stand before the message.
+func cutPapertrail(stamp, rest []byte) (_, host, line []byte, ok bool) {
+	columns := bytes.SplitN(rest, []byte("\t"), 8)
+	if len(columns) < 8 || !isStampISO(append(bytes.Clone(columns[0]), "Z "...)) || !scan.IsDigits(columns[1]) {
+		return nil, nil, nil, false
+	}
+	return append(bytes.Clone(stamp), 'Z'), columns[2], columns[7], true
 }
 
 // isWazuh reports whether p begins with "2026 Nov 20 20:25:30 ".

@@ -142,11 +142,13 @@ var wrappers = []struct {
 	{"counted syslog, a length a line", "", textAround("155 <166>Nov 20 20:25:30 relay.example  shipper[71]: ")},
 	{"kubectl --prefix", "", textAround("[pod/px-1/squid] ")},
 	{"compose, in colour", "", textAround("\x1b[36msquid-1  | \x1b[0m")},
+	{"compose, in colour as it was", "", textAround("\x1b[36msquid_1    |\x1b[0m ")},
 	{"logcli's text", "", textAround(`2026-11-20T20:25:30Z {app="x", host="relay"} `)},
 	{"Grafana's text", "", textAround("1795206330123\t2026-11-20T20:25:30.123Z\t")},
 	{"Kafka's console", "", textAround("CreateTime:1795206330123\tPartition:0\tnull\t")},
 	{"Wazuh's archives", "", textAround("2026 Nov 20 20:25:30 (relay) any->/var/log/x.log ")},
 	{"Kiwi", "", textAround("2026-11-20 20:25:30\tLocal7.Info\trelay\t")},
+	{"Papertrail's archives", "", textAround("90\t2026-11-20T20:25:30\t2026-11-20T20:25:31\t55\trelay\t192.0.2.7\tLocal0\tInfo\tshipper\t")},
 	{"syslog-ng JSON", "", jsonAround(`{"PROGRAM":"shipper","HOST":"relay","ISODATE":"2026-11-20T20:25:30+00:00","MESSAGE":`, `}`)},
 	{"OpenTelemetry's records alone", "", jsonAround(`{"timeUnixNano":1795206330123000000,"attributes":{"service.name":"x"},"body":`, `}`)},
 	{"searches of Elasticsearch", "", jsonAround(`{"took":1,"responses":[{"hits":{"hits":[{"_source":{"@timestamp":"2026-11-20T20:25:30.123Z","message":`, `}}]}}]}`)},
@@ -531,7 +533,7 @@ var timeOf = map[string]string{
 	"Fluentd's file": "2026-11-20T20:25:30Z", "Fluent Bit's file": "2026-11-20T20:25:30.123456Z", "Fluent Bit's terminal": "2026-11-20T20:25:30.123456Z", "Fluent Bit JSON": "2026-11-20T20:25:30.123456Z",
 	"SNS": "2026-11-20T20:25:30.123Z", "Kafka": "2026-11-20T20:25:30.123Z", "CloudWatch subscription in Kinesis": "2026-11-20T20:25:30.123Z",
 	"counted syslog, a length a line": "2026-11-20T20:25:30Z", "logcli's text": "2026-11-20T20:25:30Z", "Grafana's text": "2026-11-20T20:25:30.123Z", "Kafka's console": "2026-11-20T20:25:30.123Z",
-	"Wazuh's archives": "2026-11-20T20:25:30Z", "Kiwi": "2026-11-20T20:25:30Z", "syslog-ng JSON": "2026-11-20T20:25:30Z", "OpenTelemetry's records alone": "2026-11-20T20:25:30.123Z",
+	"Wazuh's archives": "2026-11-20T20:25:30Z", "Kiwi": "2026-11-20T20:25:30Z", "Papertrail's archives": "2026-11-20T20:25:30Z", "syslog-ng JSON": "2026-11-20T20:25:30Z", "OpenTelemetry's records alone": "2026-11-20T20:25:30.123Z",
 	"searches of Elasticsearch": "2026-11-20T20:25:30.123Z",
 }
 

@@ -187,6 +187,9 @@ func Grouped(b []byte, whole bool) (x float64, ok bool) {
 	if len(b) == 0 || len(b) > len(buf) || b[0]-'0' > 9 {
 		return 0, false
 	}
+	if digits, ok := lakhs(buf[:0], b); ok {
+		return Float(digits)
+	}
 	for _, mark := range groupMarks {
 		digits, rest, groups := ungroup(buf[:0], b, mark)
 		switch {
@@ -206,6 +209,47 @@ func Grouped(b []byte, whole bool) (x float64, ok bool) {
 		return Float(digits)
 	}
 	return 0, false
+}
+
+// lakhs appends a number without the commas that stand in it as in India: after two digits each, and
+// before the last three of the whole number, 1,08,100.50.
+func lakhs(dst, b []byte) (digits []byte, ok bool) {
+	whole, fraction, _ := bytes.Cut(b, []byte{'.'})
+	groups := bytes.Split(whole, []byte{','})
+	last := len(groups) - 1
+	if last < 2 || b[0] == '0' {
+		return nil, false
+	}
+	for i, group := range groups {
+		size := 2
+		if i == last {
+			size = 3
+		}
+		if !IsDigits(group) || len(group) != size && (i > 0 || len(group) != 1) {
+			return nil, false
+		}
+		dst = append(dst, group...)
+	}
+	return append(append(dst, '.'), fraction...), true
+}
+
+// Hex parses a hexadecimal integer: 0x1fa4.
+func Hex(b []byte) (v int64, ok bool) {
+	digits, ok := bytes.CutPrefix(b, []byte("0x"))
+	if !ok {
+		digits, ok = bytes.CutPrefix(b, []byte("0X"))
+	}
+	if !ok || len(digits) == 0 || len(digits) > 15 {
+		return 0, false
+	}
+	for _, c := range digits {
+		d, ok := HexDigit(c)
+		if !ok {
+			return 0, false
+		}
+		v = v<<4 | int64(d)
+	}
+	return v, true
 }
 
 // ungroup appends the digits at the start of b, which has a mark between groups of three.

@@ -69,7 +69,11 @@ func TestGrouped(t *testing.T) {
 		{"5,0E+09", true, 5e9, true},
 		{"12,5", true, 12.5, true},
 
-		{"1,23,456", true, 0, false},
+		{"1,23,456", true, 123456, true},
+		{"12,34,56,789.5", false, 123456789.5, true},
+		{"123,45,678", true, 0, false},
+		{"1,23,45", true, 0, false},
+		{"1,23,456,789", true, 0, false},
 		{"1,234,5", true, 0, false},
 		{"1,2345,678", true, 0, false},
 		{"1234,567,890", true, 0, false},
@@ -90,6 +94,18 @@ func TestGrouped(t *testing.T) {
 		got, ok := Grouped([]byte(c.in), c.whole)
 		if ok != c.ok || ok && got != c.want {
 			t.Errorf("Grouped(%q, %v): got %v, %v, want %v, %v", c.in, c.whole, got, ok, c.want, c.ok)
+		}
+	}
+}
+
+// If this fails, bytes that a program printed in hexadecimal are not counted, or other texts are.
+func TestHex(t *testing.T) {
+	for text, want := range map[string]int64{
+		"0x1fa4": 8100, "0X10": 16, "0xfffffffffffffff": 1<<60 - 1, "0x0": 0,
+		"0x": -1, "1fa4": -1, "0xfg": -1, "0x1000000000000000": -1, "-0x1": -1, "": -1,
+	} {
+		if got, ok := Hex([]byte(text)); ok != (want >= 0) || ok && got != want {
+			t.Errorf("Hex(%q) = %d, %v, want %d", text, got, ok, want)
 		}
 	}
 }
