@@ -17,8 +17,8 @@ import (
 // out: nothing leaves by them.
 type downloadKind struct {
 	service string // as findings name it; "": as the log does
-	logged  string // the services as logs name them; "": any
-	// operations are exact, or end in * for any rest.
+	logged  string // the services as logs name them, in any case; "": any
+	// operations are compared without regard to case, or end in * for any rest.
 	operations string
 	// place returns what the object of a call is in: a bucket, a site, an organisation.
 	// Nil: objects are in nothing that the log names.
@@ -133,9 +133,9 @@ var downloadKinds = [...]downloadKind{
 	{service: "gitlab", logged: "gitlab", operations: "repository_download_operation git-upload-pack project_export_created", place: ownerOf, weight: repositoryWeight},
 	// Git pulls what is new, too, but by the repository.
 	{service: "codecommit", logged: "codecommit codecommit.amazonaws.com", operations: "GitPull", weight: repositoryWeight, closed: true},
-	{service: "databricks", logged: "databricks.notebook databricks.databrickssql databricks.databricksSQL", operations: "downloadLargeResults downloadPreviewResults downloadQueryResult",
+	{service: "databricks", logged: "databricks.notebook databricks.databrickssql", operations: "downloadLargeResults downloadPreviewResults downloadQueryResult",
 		weight: reportWeight},
-	{logged: "teleport nextcloud mattermost", operations: "scp.download accessed file_read getFile"}, // each named as it is logged
+	{logged: "teleport nextcloud mattermost", operations: "scp.download session.data accessed file_read getFile"}, // each named as it is logged
 	{service: "slack", logged: "slack.com", operations: "file_downloaded"},
 	{service: "sharefile", logged: "sharefile.com", operations: "Download DownloadFile"},
 	{service: "vsphere", logged: "vsphere", operations: "exportVm downloadFile", weight: repositoryWeight},
@@ -163,7 +163,7 @@ var downloadKinds = [...]downloadKind{
 	{service: "bigquery", logged: "bigquery.googleapis.com", operations: "tableDataRead", place: datasetOf, weight: pageWeight, content: isNamedTable, closed: true},
 	// A query's bytes are those of its result.
 	{service: "snowflake", logged: "snowflake", operations: "SELECT GET_FILES UNLOAD", place: databaseOf},
-	{service: "clickhouse", logged: "clickhouse", operations: "Select SELECT select", place: databaseOf},
+	{service: "clickhouse", logged: "clickhouse", operations: "SELECT", place: databaseOf},
 	{service: "salesforce", logged: "salesforce.com", operations: "ContentTransfer.VersionDownload* DocumentAttachmentDownloads ReportExport BulkApi BulkApi2 API RestApi", weight: reportWeight},
 	// A table counts, not what a statement took of it: who dumps a database reads them all.
 	{service: "postgresql", logged: "postgresql", operations: "READ*", weight: reportWeight, closed: true},
@@ -179,7 +179,7 @@ var downloadKinds = [...]downloadKind{
 	{service: "1password", logged: "1password", operations: "reveal secure-copy server-fetch export", weight: takenWeight},
 	{service: "bitwarden", logged: "bitwarden", operations: "item.password.view item.password.copy item.field.view item.field.copy", weight: takenWeight},
 	// Security brokers, OCSF's file hosting activity, and sources of the user's own.
-	{operations: "download Download"},
+	{operations: "download"},
 }
 
 // A downloader has a bit for each kind.
@@ -221,7 +221,7 @@ func newDownloader(objects *columnar.Dict) *downloader {
 	d := &downloader{objects: objects}
 	d.services.Func = func(service []byte) (mask uint64) {
 		for i, k := range downloadKinds {
-			if k.logged == "" && len(service) > 0 || oneOf(string(service), k.logged) {
+			if k.logged == "" && len(service) > 0 || slices.ContainsFunc(strings.Fields(k.logged), func(logged string) bool { return strings.EqualFold(string(service), logged) }) {
 				mask |= 1 << i
 			}
 		}
@@ -230,7 +230,8 @@ func newDownloader(objects *columnar.Dict) *downloader {
 	d.operations.Func = func(operation []byte) (mask uint64) {
 		for i, k := range downloadKinds {
 			for _, want := range strings.Fields(k.operations) {
-				if prefix, any := strings.CutSuffix(want, "*"); string(operation) == want || any && bytes.HasPrefix(operation, []byte(prefix)) {
+				prefix, any := strings.CutSuffix(want, "*")
+				if begin := string(operation[:min(len(operation), len(prefix))]); strings.EqualFold(begin, prefix) && (any || len(operation) == len(prefix)) {
 					mask |= 1 << i
 				}
 			}

@@ -23,8 +23,8 @@ var ObjectDay = &Aggregate{
 	// images and lists of AWS, secrets of Google Cloud, mail folders, reports of Power BI, projects of GitLab,
 	// spaces of Confluence, what applications read with a token, and connections to file servers inside; 4: results and
 	// tables of more databases, projects of CodeCommit, passwords of 1Password and Bitwarden, and what Windows saw taken; 5: sessions of a VPN; 6: exports
-	// from Dynamics 365.
-	Rev:     6,
+	// from Dynamics 365; 7: services and operations in any case, and what sessions of Teleport brought.
+	Rev:     7,
 	Tables:  []*columnar.Table{columnar.API, columnar.HTTP, columnar.Network},
 	Serving: true,
 	Joins:   true,
