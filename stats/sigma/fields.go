@@ -52,7 +52,7 @@ var sources = slices.Concat(
 		{Logsource{Product: "windows", Service: "security"}, tables(columnar.Process, columnar.Network, columnar.API, columnar.Event), channel("Security")},
 		{Logsource{Service: "sysmon"}, tables(columnar.Process, columnar.Network, columnar.DNS, columnar.Event), sysmon()},
 	},
-	services("1password", "asana", "atlassian", "aws", "azure", "bitbucket", "bitwarden", "box", "databricks", "dropbox", "gcp", "github", "gitlab", "google_workspace", "hubspot", "kubernetes", "m365", "mysql", "netskope", "notion",
+	services("1password", "asana", "atlassian", "aws", "azure", "bitbucket", "bitwarden", "box", "clickhouse", "databricks", "dropbox", "gcp", "github", "gitlab", "google_workspace", "hubspot", "kubernetes", "m365", "mysql", "netskope", "notion",
 		"okta", "onelogin", "postgresql", "salesforce", "slack", "snowflake", "vault", "zendesk"),
 	// What endpoint DLP sees, and Windows itself: files created on a removable drive are rows of api.
 	[]source{{Logsource{Product: "windows", Service: "endpoint"}, tables(columnar.API), nil}},
