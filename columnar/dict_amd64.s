@@ -19,7 +19,7 @@ GLOBL ·ones<>(SB), RODATA|NOPTR, $64
 // In a large dictionary a look-up waits for memory twice: for the slot and for its
 // text. So all texts are hashed and their slots asked for, then the texts of all
 // slots, before the first is compared; and no jump on the way depends on a size, but
-// for that of texts over 32 bytes.
+// that to the loop for texts over 32 bytes, which goes on with all that follow.
 TEXT ·findAVX2(SB), NOSPLIT, $512-72
 	MOVQ data+8(FP), SI
 	MOVQ last+16(FP), DI
@@ -63,8 +63,6 @@ hash:
 	MULQ       R15
 	XORQ       DX, AX
 	XORQ       R11, AX
-
-mixed:
 	MOVQ       AX, (SP)(BX*8)
 	SHRL       $1, AX
 	ANDQ       R10, AX
@@ -75,6 +73,8 @@ hashed:
 	INCQ BX
 	CMPQ BX, CX
 	JCS  hash
+
+asked:
 	MOVQ arena+56(FP), R11
 	XORL BX, BX
 
@@ -95,12 +95,16 @@ fetch: // the slot, or the next if it is another's
 	ORQ        AX, DX
 	MOVQ       DX, (SP)(BX*8)
 	SHLQ       $4, AX
-	MOVL       8(R9)(AX*1), AX
-	PREFETCHT0 (R11)(AX*1)
+	MOVL       8(R9)(AX*1), DX
+	MOVL       12(R9)(AX*1), AX
+	ADDQ       DX, AX
+	PREFETCHT0 (R11)(DX*1)
+	PREFETCHT0 -1(R11)(AX*1)
 	INCQ       BX
 	CMPQ       BX, CX
 	JCS        fetch
 	MOVQ       codes+0(FP), DI
+	XORL       R10, R10
 	XORL       BX, BX
 
 compare:
@@ -118,19 +122,24 @@ compare:
 	SUBL    R14, R15
 	CMPL    R15, 12(AX)
 	JNE     miss
-	CMPL    R15, $32
-	JHI     longer
+	MOVL    R15, DX
+	SUBL    $32, DX
+	CMOVLCS R10, DX               // where the last 32 bytes begin, or 0
+	SUBQ    DX, R15
+	ADDQ    SI, R14
+	VMOVDQU (R14), Y0
+	VMOVDQU (R14)(DX*1), Y1
+	MOVL    8(AX), R14
+	ADDQ    R11, R14
+	VPXOR   (R14), Y0, Y0
+	VPXOR   (R14)(DX*1), Y1, Y1
+	VPOR    Y0, Y1, Y0
 	MOVQ    R12, DX
 	SUBQ    R15, DX
-	MOVL    8(AX), R15
-	VMOVDQU (SI)(R14*1), Y0
-	VPXOR   (R11)(R15*1), Y0, Y0
 	VPTEST  (DX), Y0
 	JNE     miss
-
-found:
-	MOVL 4(AX), AX
-	MOVL AX, (DI)(BX*4)
+	MOVL    4(AX), AX
+	MOVL    AX, (DI)(BX*4)
 
 next:
 	INCQ BX
@@ -144,56 +153,76 @@ miss:
 	BTSQ BX, R13
 	JMP  next
 
-longer: // the first 32 bytes, and the last
-	VMOVDQU (SI)(R14*1), Y0
-	ADDQ    SI, R14
-	VMOVDQU -32(R14)(R15*1), Y1
-	MOVL    8(AX), DX
-	ADDQ    R11, DX
-	VPXOR   (DX), Y0, Y0
-	VPXOR   -32(DX)(R15*1), Y1, Y1
-	VPOR    Y0, Y1, Y0
-	VPTEST  Y0, Y0
-	JNE     miss
-	JMP     found
+long: // this text and those behind it: the first 32 bytes, and the last
+	MOVL       (R8)(BX*8), AX
+	MOVL       4(R8)(BX*8), R11
+	SUBL       AX, R11
+	CMPQ       AX, last+16(FP)
+	JHI        over
+	CMPL       R11, $64
+	JHI        over
+	LEAQ       (SI)(AX*1), DI
+	XORL       R14, R14
+	MOVL       R11, R15
+	SUBL       $32, R15
+	CMOVLCS    R14, R15
+	MOVQ       (DI)(R15*1), AX
+	XORQ       ·hashKey4(SB), AX
+	MOVQ       8(DI)(R15*1), DX
+	XORQ       ·hashKey5(SB), DX
+	MULQ       DX
+	XORQ       DX, AX
+	MOVQ       AX, R14
+	MOVQ       16(DI)(R15*1), AX
+	XORQ       ·hashKey6(SB), AX
+	MOVQ       24(DI)(R15*1), DX
+	XORQ       ·hashKey7(SB), DX
+	MULQ       DX
+	XORQ       AX, R14
+	XORQ       DX, R14
+	MOVL       R11, AX
+	SUBQ       R15, AX
+	NEGQ       R15
+	SBBQ       R15, R15
+	ANDQ       R15, R14              // nothing of the last bytes if the first are all
+	MOVQ       R12, R15
+	SUBQ       AX, R15
+	SHLQ       $56, R11
+	XORQ       ·hashKey1(SB), R11
+	MOVQ       8(DI), AX
+	ANDQ       8(R15), AX
+	XORQ       R11, AX
+	MOVQ       (DI), DX
+	ANDQ       (R15), DX
+	XORQ       ·hashKey0(SB), DX
+	MULQ       DX
+	XORQ       AX, R14
+	XORQ       DX, R14
+	MOVQ       16(DI), AX
+	ANDQ       16(R15), AX
+	XORQ       ·hashKey2(SB), AX
+	MOVQ       24(DI), DX
+	ANDQ       24(R15), DX
+	XORQ       ·hashKey3(SB), DX
+	MULQ       DX
+	XORQ       R14, AX
+	XORQ       DX, AX
+	MOVQ       AX, (SP)(BX*8)
+	SHRL       $1, AX
+	ANDQ       R10, AX
+	SHLQ       $4, AX
+	PREFETCHT0 (R9)(AX*1)
 
-long: // the first 32 bytes, and the last
-	CMPL R11, $64
-	JHI  odd
-	ADDQ SI, AX
-	LEAQ -32(AX)(R11*1), R15
-	SHLQ $56, R11
-	XORQ ·hashKey1(SB), R11
-	XORQ 8(AX), R11
-	MOVQ 24(AX), R14
-	XORQ ·hashKey3(SB), R14
-	MOVQ 16(AX), DX
-	XORQ ·hashKey2(SB), DX
-	MOVQ DX, (SP)(BX*8)
-	MOVQ (AX), AX
-	XORQ ·hashKey0(SB), AX
-	MULQ R11
-	XORQ DX, AX
-	MOVQ AX, R11
-	MOVQ (SP)(BX*8), AX
-	MULQ R14
-	XORQ DX, AX
-	XORQ AX, R11
-	MOVQ (R15), AX
-	XORQ ·hashKey4(SB), AX
-	MOVQ 8(R15), R14
-	XORQ ·hashKey5(SB), R14
-	MULQ R14
-	XORQ DX, AX
-	XORQ AX, R11
-	MOVQ 16(R15), AX
-	XORQ ·hashKey6(SB), AX
-	MOVQ 24(R15), R14
-	XORQ ·hashKey7(SB), R14
-	MULQ R14
-	XORQ DX, AX
-	XORQ R11, AX
-	JMP  mixed
+longHashed:
+	INCQ BX
+	CMPQ BX, CX
+	JCS  long
+	JMP  asked
+
+over:
+	BTSQ BX, R13
+	MOVQ $0, (SP)(BX*8)
+	JMP  longHashed
 
 odd:
 	BTSQ BX, R13
