@@ -218,7 +218,8 @@ func TestSetNumber(t *testing.T) {
 		{"", "12 KB", "12000"},
 		{"", "1.024", "bad bytes_out, left empty"}, // a fraction, or a thousand
 		{"MB", "12 KB", "bad bytes_out, left empty"},
-		{"", "0x10", "bad bytes_out, left empty"},
+		{"", "0x10", "16"},
+		{"", "0x1g", "bad bytes_out, left empty"},
 		{"", "Infinity", "bad bytes_out, left empty"},
 		{"KB", "2", "2000"},
 		{"KiB", "1.5", "1536"},

@@ -111,8 +111,8 @@ func TestCSVAnyOrder(t *testing.T) {
 	checked := 0
 	for _, c := range readCases(t) {
 		records, err := csv.NewReader(bytes.NewReader(c.in)).ReadAll()
-		if c.format != CSV || c.options.Mapping != nil || err != nil || len(records) < 3 {
-			continue // has rows of several lengths, or columns that only their order identifies
+		if c.format != CSV || c.options.Mapping != nil || err != nil || len(records) < 3 || csvPreamble(c.in) > 0 {
+			continue // has rows of several lengths, titles before the header, or columns that only their order identifies
 		}
 		checked++
 		var in bytes.Buffer
