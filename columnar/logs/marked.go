@@ -104,13 +104,15 @@ func (r *markedReader) plain(dst, record []byte) []byte {
 	return dst
 }
 
-// formulaEnd returns the size of the cell "=""…""" that text begins with, 0 if it is none.
+// formulaEnd returns the size of the cell "=""…""" that text begins with, 0 if it is none. No quote stands in it, so
+// that the cells of a line are read once.
 func (r *markedReader) formulaEnd(text []byte) int {
-	at := bytes.Index(text[len(`"=""`):], []byte(`"""`))
-	if at < 0 {
+	start := len(`"=""`)
+	end := start + bytes.IndexByte(text[start:], '"')
+	if end < start || !bytes.HasPrefix(text[end:], []byte(`"""`)) {
 		return 0
 	}
-	end := len(`"=""`) + at + len(`"""`)
+	end += len(`"""`)
 	if end < len(text) && text[end] != r.sep && text[end] != '\r' && text[end] != '\n' {
 		return 0
 	}
