@@ -67,8 +67,8 @@ func NewConnections(o *FoldOptions, spool Spool, memory int) *Connections {
 	return c
 }
 
-// Add keeps the rows of a batch that have a uid, if they may matter. Of connections to servers
-// inside, only those to file servers do, and those of which a client outside received bytes.
+// Add keeps the rows of a batch that have a uid, if they may matter. A connection to a server
+// inside matters if it goes to a file server, or if the client is outside and received bytes.
 func (c *Connections) Add(b *columnar.Batch) {
 	if b.Server {
 		return

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"hash/maphash"
 	"math"
-	"runtime"
 	"slices"
 	"unsafe"
 
@@ -557,26 +556,19 @@ func (o *dnsOrder) place(chunk []dnsQuery, next []uint32) {
 			o.shown = append(o.shown, int32(i))
 		}
 	}
-	var read int32
-	for _, i := range o.shown {
-		read += o.proof[names[i].rank()]
-	}
-	runtime.KeepAlive(read) // so that the reads are not optimised away
+	touch(o.shown, func(i int32) int64 { return int64(o.proof[names[i].rank()]) })
 }
 
 // load brings the domains of pairs and the subdomains of their names into the cache, all at
 // once. They lie in the order of the log.
 func (o *dnsOrder) load(pairs []dnsPair, from, to uint32) {
-	var read byte
-	for i := range pairs {
-		if object := pairs[i].object; len(object) > 0 {
-			read += object[0]
+	touch(pairs, func(pair dnsPair) int64 {
+		if len(pair.object) == 0 {
+			return 0
 		}
-	}
-	for _, name := range o.texts[from:to] {
-		read += o.section.arena[name.text>>1]
-	}
-	runtime.KeepAlive(read) // so that the reads are not optimised away
+		return int64(pair.object[0])
+	})
+	touch(o.texts[from:to], func(name dnsText) int64 { return int64(o.section.arena[name.text>>1]) })
 }
 
 // appendQueries appends queries of a pair whose first name has the index names.

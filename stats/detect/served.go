@@ -14,7 +14,7 @@ type served struct {
 	out, in byteCounts
 }
 
-// byteCounts are bytes by row, and of which rows they are known.
+// byteCounts are the bytes of each row, and whether they are known.
 type byteCounts struct {
 	of    []int64
 	known columnar.Bitmap
