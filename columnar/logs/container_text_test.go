@@ -181,15 +181,15 @@ func checkRecords(t *testing.T, text []byte, seps string) {
 	names := []string{"a", "b", "c", "d"}
 	got := containerTexts(t, &Source{Container: "csv", Separator: seps, Layouts: []Layout{{Fields: "1+", Names: names}}}, names, text)
 	var want [][]string
-	line := 0
+	line, lines := 0, bytes.Split(text, eol)
 	for _, record := range records {
-		for line++; len(bytes.Split(text, eol)[line-1]) == 0; line++ { // a blank line
+		for line++; len(lines[line-1]) == 0; line++ { // a blank line
 		}
 		first := line
 		for _, field := range record {
 			line += strings.Count(field, "\n")
 		}
-		if len(record) == 1 && strings.Trim(record[0], " ") == "" && bytes.Split(text, eol)[first-1][0] != '"' {
+		if len(record) == 1 && strings.Trim(record[0], " ") == "" && lines[first-1][0] != '"' {
 			continue
 		}
 		texts := append(record, "", "", "", "")[:len(names):len(names)]

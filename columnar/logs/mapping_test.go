@@ -187,7 +187,7 @@ func TestSetTime(t *testing.T) {
 	} {
 		s := setter{clock: scan.Clock{Zone: c.zone}}
 		got := ""
-		if us, ok := s.time(c.unit, []byte(c.text)); ok {
+		if us, ok := s.clock.In(c.unit, []byte(c.text)); ok {
 			got = time.UnixMicro(us).UTC().Format(time.RFC3339Nano)
 		}
 		if got != c.want {

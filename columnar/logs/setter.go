@@ -2,9 +2,7 @@ package logs
 
 import (
 	"bytes"
-	"cmp"
 	"math"
-	"time"
 
 	"outflow/columnar"
 	"outflow/columnar/scan"
@@ -68,10 +66,10 @@ func (s *setter) timeOf(f *field, text, date []byte) (us int64, reason string) {
 	if scan.Unknown(text) {
 		return 0, withoutTime
 	}
-	us, ok := s.time(f.unit, text)
+	us, ok := s.clock.In(f.unit, text)
 	if !ok && !scan.Unknown(date) {
 		s.scratch = append(append(append(s.scratch[:0], bytes.TrimSpace(date)...), ' '), bytes.TrimSpace(text)...)
-		us, ok = s.time(f.unit, s.scratch)
+		us, ok = s.clock.In(f.unit, s.scratch)
 	}
 	if !ok {
 		return 0, s.clock.Fault(f.bad)
@@ -113,26 +111,6 @@ func (s *setter) text(f *field, text []byte) []byte {
 		return s.scratch
 	}
 	return text
-}
-
-func (s *setter) time(unit string, text []byte) (us int64, ok bool) {
-	if unit == "" {
-		return s.clock.Any(text)
-	}
-	text = bytes.TrimSpace(text)
-	switch unit {
-	case "iso":
-		return s.clock.ISO(text)
-	case "s", "ms", "us", "ns":
-		us, ok = scan.EpochIn(unit, text)
-		return us, ok && s.clock.Within(us)
-	}
-	t, err := time.ParseInLocation(unit, string(text), cmp.Or(s.clock.Zone, time.UTC))
-	if err != nil {
-		return 0, false
-	}
-	us = t.UnixMicro()
-	return us, s.clock.Within(us)
 }
 
 // set sets the cell of a readNumber field to what number, integer or float gave.

@@ -76,7 +76,8 @@ func (c *Clock) refuse(us int64) bool {
 	return false
 }
 
-// Fault returns why the last time was not taken: other, if it was none.
+// Fault returns why the last time was not taken: other, if it was none. It is of that time alone: what reads
+// one without asking leaves nothing for the next.
 func (c *Clock) Fault(other string) string {
 	reason := cmp.Or([...]string{isOutside: outside, isLate: late, isDoubtful: doubtful, isUnordered: unordered, isRounded: rounded}[c.fault], other)
 	c.fault = taken
@@ -255,6 +256,7 @@ func TwoDigits(b []byte) (int64, bool) {
 
 // Epoch parses seconds since 1970 with an optional fraction.
 func (c *Clock) Epoch(b []byte) (us int64, ok bool) {
+	c.fault = taken
 	us, ok = Decimal(b, 1e6)
 	return us, ok && c.Within(us)
 }
@@ -288,6 +290,7 @@ var epochs = [...]epoch{
 // EpochOf returns the time that a number tells by its size; see epochs. Those that
 // read as a date, or a date and a time, are that: 20261120, 20261120130203.
 func (c *Clock) EpochOf(v int64) (us int64, ok bool) {
+	c.fault = taken
 	if v >= 19900101 && v <= 20991231 || v >= 19900101_000000 && v <= 20991231_235959 {
 		var buf [14]byte
 		return c.compact(strconv.AppendInt(buf[:0], v, 10))
@@ -304,6 +307,7 @@ func (c *Clock) EpochOf(v int64) (us int64, ok bool) {
 
 // EpochOfFloat is EpochOf of a number with a fraction.
 func (c *Clock) EpochOfFloat(x float64) (us int64, ok bool) {
+	c.fault = taken
 	for i := range epochs {
 		if e := &epochs[i]; x >= float64(e.low) && x < float64(e.high) {
 			us = int64(math.Floor(x*float64(e.scale)/float64(e.divide))) + e.start
@@ -435,6 +439,28 @@ func (c *Clock) compact(b []byte) (us int64, ok bool) {
 		iso[11], iso[12], iso[14], iso[15], iso[17], iso[18] = b[8], b[9], b[10], b[11], b[12], b[13]
 	}
 	return c.ISO(iso[:])
+}
+
+// In parses a time that is written as unit says: "iso", a unit of EpochIn or a layout of package time; "" is Any.
+func (c *Clock) In(unit string, text []byte) (us int64, ok bool) {
+	if unit == "" {
+		return c.Any(text)
+	}
+	c.fault = taken
+	text = bytes.TrimSpace(text)
+	switch unit {
+	case "iso":
+		return c.ISO(text)
+	case "s", "ms", "us", "ns":
+		us, ok = EpochIn(unit, text)
+		return us, ok && c.Within(us)
+	}
+	t, err := time.ParseInLocation(unit, string(text), cmp.Or(c.Zone, time.UTC))
+	if err != nil {
+		return 0, false
+	}
+	us = t.UnixMicro()
+	return us, c.Within(us)
 }
 
 // EpochIn parses a time since 1970 in a unit: s, ms, us or ns. It may be any time: ask
