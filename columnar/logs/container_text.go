@@ -188,12 +188,17 @@ func (r *fieldReader) conditional() bool {
 func (r *fieldReader) record(w *window, slots []layoutSlot) {
 	base := uint32(cap(w.data) - cap(r.text))
 	cells := w.cells[(w.n-1)*w.slots:][:w.slots]
-	if !r.quoted && len(r.plan.source.Embedded) == 0 {
+	if !r.doubled && len(r.plan.source.Embedded) == 0 { // most
+		text, fields := r.text, r.fields
 		for _, s := range slots {
-			if s.field < len(r.fields) {
-				f := r.fields[s.field]
-				cells[s.slot] = columnar.Span{Begin: base + f.Begin, End: base + f.End}
+			if s.field >= len(fields) {
+				continue
 			}
+			f := fields[s.field]
+			if r.quoted && f.End-f.Begin >= 2 && text[f.Begin] == '"' && text[f.End-1] == '"' {
+				f.Begin, f.End = f.Begin+1, f.End-1
+			}
+			cells[s.slot] = columnar.Span{Begin: base + f.Begin, End: base + f.End}
 		}
 		return
 	}
@@ -287,7 +292,10 @@ func (r *csvReader) read(data []byte, w *window, t *Tally) []byte {
 			if w.next++; s.Noted {
 				w.next += int64(bytes.Count(record, eol))
 			}
-			if record = bytes.TrimRight(record, "\r"); r.begins(record, t) {
+			if n := len(record); n > 0 && record[n-1] == '\r' {
+				record = bytes.TrimRight(record, "\r")
+			}
+			if r.begins(record, t) {
 				r.cut(data, pos, limit(record, r.most()))
 				r.add(line, w, t)
 			} else if r.sep != sep { // of a header: the records behind it have it
@@ -366,10 +374,13 @@ func (r *csvReader) cut(data []byte, pos []uint32, most int) {
 // pieces takes the pieces of a record as its fields, up to most.
 func (r *fieldReader) pieces(data []byte, pos []uint32, most int) {
 	n := min(len(pos)-1, most)
-	r.text, r.fields = data, slices.Grow(r.fields[:0], n)[:n]
-	for i := range r.fields {
-		r.fields[i] = columnar.Span{Begin: pos[i] + 1, End: pos[i+1]}
+	fields := slices.Grow(r.fields[:0], n)[:n]
+	begin := pos[0] + 1
+	for i, end := range pos[1:][:len(fields)] {
+		fields[i] = columnar.Span{Begin: begin, End: end}
+		begin = end + 1
 	}
+	r.text, r.fields = data, fields
 }
 
 // split takes the fields of a text without quotes, up to most.

@@ -112,7 +112,12 @@ func namesOf(header []byte) (h headerNames) {
 
 // headerLine returns a header without what may stand around it.
 func headerLine(header []byte) []byte {
-	return bytes.TrimRight(bytes.TrimPrefix(header, utf8BOM), "\r\n")
+	header = bytes.TrimPrefix(header, utf8BOM)
+	n := len(header)
+	for n > 0 && (header[n-1] == '\n' || header[n-1] == '\r') {
+		n--
+	}
+	return header[:n]
 }
 
 // again reports whether a line is the header again, or has two of the names, and half of

@@ -299,7 +299,8 @@ func (p *sourcePlan) field(c columnar.Col, column Column) (*sourceField, error) 
 		}
 	}
 	f.named = f.named && (len(f.slots) > 1 || f.otherwise != nil) // else nothing can stand in
-	f.direct = f.times < 0 && f.unlike == nil && f.match == nil && f.part == 0 && column.Word == 0 && column.Without == "" && len(column.Texts) == 0 && len(column.Null) == 0 && len(f.join) == 0
+	whole := f.times < 0 && f.unlike == nil && f.match == nil && f.part == 0 && column.Word == 0 && column.Without == "" && len(column.Texts) == 0 && len(column.Null) == 0
+	f.direct, f.joined = whole && len(f.join) == 0, whole && len(f.join) > 0
 	f.inPlace = len(f.slots) > 0 && f.times < 0 && f.unlike == nil && len(column.Texts) == 0 && len(column.Null) == 0 && len(f.where) == 0 && f.otherwise == nil
 	return f, nil
 }
@@ -322,7 +323,7 @@ func (p *sourcePlan) conditions(where map[string]Condition) (out []condition, er
 		if len(c.Is)+len(c.Prefix)+len(c.Suffix)+len(c.Contains)+len(c.Not) == 0 && c.Present == nil && c.Internal == nil && c.Around == "" {
 			return nil, fmt.Errorf("%s: want a text, a list, is, prefix, suffix, contains, not, present, internal or around", name)
 		}
-		of := condition{slot: p.slotOf(name, true), Condition: c}
+		of := condition{slot: p.slotOf(name, true), Condition: c, needs: c.Around != "" || !c.meets(nil)}
 		if c.Around != "" {
 			of.inner = p.slotOf(c.Around, true)
 		}

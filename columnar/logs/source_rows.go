@@ -16,6 +16,7 @@ import (
 type condition struct {
 	slot int
 	Condition
+	needs bool       // no record without a text in the slot meets it
 	inner int        // the slot of Around, if that is set
 	memo  *valueMemo // of a Parquet column; or nil
 }
@@ -51,7 +52,7 @@ func (c *Condition) meets(text []byte) bool {
 
 func allHold(where []condition, w *window, i int) bool {
 	for k := range where {
-		if !where[k].holds(w, i) {
+		if c := &where[k]; c.needs && !w.mayHave(i, c.slot) || !c.holds(w, i) {
 			return false
 		}
 	}
@@ -88,6 +89,7 @@ type sourceField struct {
 	match    *regexp.Regexp
 	part     int         // index in partNames and one; 0: the whole text
 	direct   bool        // the text counts as it stands in the record
+	joined   bool        // the texts of join count as they stand in the record
 	numbers  bool        // its slots are columns of numbers
 	coded    bool        // its slots are columns whose values become codes
 	memos    []valueMemo // of a coded field, as slots
@@ -166,7 +168,9 @@ func partOf(part int, text []byte) []byte {
 // word returns the nth word of text, from 1.
 func word(n int, text []byte) (word []byte) {
 	for ; n > 0; n-- {
-		text = bytes.TrimLeft(text, " ")
+		for len(text) > 0 && text[0] == ' ' {
+			text = text[1:]
+		}
 		word = text
 		if i := bytes.IndexByte(text, ' '); i >= 0 {
 			word, text = text[:i], text[i:]

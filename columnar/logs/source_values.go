@@ -25,18 +25,18 @@ func (d *sourceDecoder) spansOf(f *sourceField, records []int32) (data []byte, o
 	} else {
 		data = w.data
 		for k, i := range records {
-			at := int(i) * w.slots
-			var s columnar.Span
+			cells := w.cells[int(i)*w.slots:][:w.slots]
+			d.spans[k] = columnar.Span{}
 			for _, slot := range f.slots {
-				if s = w.cells[at+slot]; s.Begin&inSide != 0 {
+				s := cells[slot]
+				if s.Begin&inSide != 0 {
 					return nil, false
 				}
-				if !f.lacks(data[s.Begin:s.End]) {
+				if text := data[s.Begin:s.End]; !scan.Unknown(text) && !(f.named && columnar.IsNobody(text)) {
+					d.spans[k] = s
 					break
 				}
-				s = columnar.Span{}
 			}
-			d.spans[k] = s
 		}
 	}
 	if !f.direct {
@@ -86,7 +86,7 @@ func (d *sourceDecoder) time(f *sourceField, i int) (us int64, reason string) {
 		date = d.w.text(i, f.dateSlot)
 	}
 	zoned := false
-	if clock := bytes.IndexByte(text, ':'); f.zoneSlot >= 0 && clock >= 0 && !bytes.ContainsAny(text[clock:], "+-Zz") {
+	if f.zoneSlot >= 0 && lacksZone(text) {
 		if zone := d.w.text(i, f.zoneSlot); !scan.Unknown(zone) {
 			d.joined = append(d.joined[:0], text...)
 			if zoned = zone[0]|0x20-'a' < 26; zoned { // its name
@@ -128,6 +128,12 @@ func (d *sourceDecoder) time(f *sourceField, i int) (us int64, reason string) {
 	}
 	us, reason = d.set.orOuter(d.w.records[i], us, reason)
 	return us, reason
+}
+
+// lacksZone reports whether a text has a time of day, and no zone behind it.
+func lacksZone(text []byte) bool {
+	clock := bytes.IndexByte(text, ':')
+	return clock >= 0 && !bytes.ContainsAny(text[clock:], "+-Zz")
 }
 
 // sameDay reads a time that differs from the last one in nothing but the time of day.
@@ -231,7 +237,8 @@ func (d *sourceDecoder) ownText(f *sourceField, i int) (text []byte, inData bool
 		}
 	case len(f.join) > 0:
 		inData = false
-		text = d.join(f, i)
+		d.joined = d.join(d.joined[:0], f, i)
+		text = d.joined
 	default:
 		text, inData = f.text, false
 	}
@@ -298,24 +305,24 @@ func (f *sourceField) null(text []byte) bool {
 	return false
 }
 
-// join puts texts together, those that say something.
-func (d *sourceDecoder) join(f *sourceField, i int) []byte {
+// join puts texts together, those that say something, behind dst.
+func (d *sourceDecoder) join(dst []byte, f *sourceField, i int) []byte {
 	separator := f.column.Separator
 	if separator == "" {
 		separator = " "
 	}
-	d.joined = d.joined[:0]
+	begin := len(dst)
 	for _, slot := range f.join {
 		if text := d.w.text(i, slot); !scan.Unknown(text) {
-			if len(d.joined) > 0 {
-				d.joined = append(d.joined, separator...)
+			if len(dst) > begin {
+				dst = append(dst, separator...)
 			} else {
-				d.joined = append(d.joined, f.column.Before...)
+				dst = append(dst, f.column.Before...)
 			}
-			d.joined = append(d.joined, text...)
+			dst = append(dst, text...)
 		}
 	}
-	return d.joined
+	return dst
 }
 
 // integers puts a number of the records.
@@ -417,17 +424,30 @@ func (d *sourceDecoder) texts(b *columnar.Builder, c columnar.Col, records []int
 		}
 		b.PutTexts(c, f.text, d.spans)
 		return
+	case same && f.joined && len(f.where) == 0 && f.otherwise == nil && f.read == readText:
+		d.spans, d.copied = slices.Grow(d.spans[:0], len(records))[:len(records)], d.copied[:0]
+		for k, i := range records {
+			begin := uint32(len(d.copied))
+			if d.copied = d.join(d.copied, f, int(i)); scan.Unknown(d.copied[begin:]) {
+				d.copied = d.copied[:begin]
+			}
+			d.spans[k] = columnar.Span{Begin: begin, End: uint32(len(d.copied))}
+		}
+		b.PutTexts(c, d.copied, d.spans)
+		return
 	case same && f.inPlace && f.read != readQueryType && f.read != readRcode:
 		data, ok := d.spansOf(f, records)
 		if !ok {
 			break
 		}
-		for k, s := range d.spans {
-			switch text := data[s.Begin:s.End]; f.read {
-			case readHost:
-				d.spans[k] = spanOf(data, d.host(c, text, records[k], t))
-			case readPath:
-				d.spans[k] = spanOf(data, scan.URLPath(text))
+		switch f.read {
+		case readHost:
+			for k, s := range d.spans {
+				d.spans[k] = spanOf(data, d.host(c, data[s.Begin:s.End], records[k], t))
+			}
+		case readPath:
+			for k, s := range d.spans {
+				d.spans[k] = spanOf(data, scan.URLPath(data[s.Begin:s.End]))
 			}
 		}
 		d.put(b, c, f.read, data)

@@ -130,6 +130,9 @@ func (w *window) clear(reason string) { w.tally.Clear(w.records[w.n-1], reason) 
 // has reports whether record i has a text, if only an empty one.
 func (w *window) has(i, slot int) bool { return w.cells[i*w.slots+slot] != columnar.Span{} }
 
+// mayHave reports whether record i may have a text, if only an empty one. It does not look at columns of Parquet.
+func (w *window) mayHave(i, slot int) bool { return w.columns != nil || w.has(i, slot) }
+
 // text returns the text of record i.
 func (w *window) text(i, slot int) []byte {
 	text, _ := w.cell(i, slot)

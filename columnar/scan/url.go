@@ -47,8 +47,12 @@ func isPlainHost(b []byte) bool {
 	if n < 8 || b[n-1] == '.' {
 		return false
 	}
-	odd := inHostEnd(binary.LittleEndian.Uint64(b[n-8:]))
-	for ; len(b) > 8; b = b[8:] {
+	odd := inHostEnd(binary.LittleEndian.Uint64(b))
+	if odd != 0 { // of most URLs
+		return false
+	}
+	odd = inHostEnd(binary.LittleEndian.Uint64(b[n-8:]))
+	for b = b[min(8, n):]; len(b) > 8; b = b[8:] {
 		odd |= inHostEnd(binary.LittleEndian.Uint64(b))
 	}
 	return odd == 0
