@@ -96,10 +96,12 @@ type contents struct {
 	turn    *sync.Cond
 	checked []bool // by place in the order: all heads of the source were checked
 	next    int    // the first place whose heads were not all checked
-	same    map[beginning][]*content
-	begins  map[beginning][]*content // at most maxAlike + 1, the first ones
-	last    map[int]bool             // sources to read after all others
-	moved   bool                     // last has grown: the pass must be repeated
+	// deciding is how many logs are being compared with those before them.
+	deciding int
+	same     map[beginning][]*content
+	begins   map[beginning][]*content // at most maxAlike + 1, the first ones
+	last     map[int]bool             // sources to read after all others
+	moved    bool                     // last has grown: the pass must be repeated
 }
 
 // A beginning is the first size bytes of a log of a feed.
@@ -143,7 +145,8 @@ func archived(name string) bool {
 
 // check decides whether a log is a copy. place is the place of its source in the
 // order. The error is errCopy if the log is a copy.
-func (c *contents) check(ctx context.Context, place int, s *source, m *logs.Member, x *logs.Content) (*content, error) {
+func (c *contents) check(claim *windowClaim, place int, s *source, m *logs.Member, x *logs.Content) (*content, error) {
+	ctx := claim.ctx
 	if x.Whole && !mayHaveRecords(x.Head) {
 		return nil, nil
 	}
@@ -155,7 +158,7 @@ func (c *contents) check(ctx context.Context, place int, s *source, m *logs.Memb
 		head = unclosed(head)
 	}
 	k := &content{source: s, place: place, member: m, size: int64(len(head)), whole: x.Whole, decided: make(chan struct{})}
-	defer close(k.decided)
+	defer c.finish(k)
 	if !x.Whole {
 		k.marks = c.marks(x.Start)
 	}
@@ -164,7 +167,7 @@ func (c *contents) check(ctx context.Context, place int, s *source, m *logs.Memb
 		k.head = sha256.Sum256(x.Head)
 	}
 	if err == nil && k.of == nil {
-		err = c.decide(ctx, k, head, similar)
+		err = c.decide(claim, k, head, similar)
 	}
 	switch {
 	case err != nil:
@@ -194,6 +197,7 @@ func (c *contents) take(ctx context.Context, k *content, head []byte, more bool)
 		}
 		c.turn.Wait()
 	}
+	c.deciding++
 	for _, a := range c.same[whole] {
 		switch {
 		case a.begins != k.begins || !a.fits(k):
@@ -225,6 +229,27 @@ func (c *contents) take(ctx context.Context, k *content, head []byte, more bool)
 		c.pass(k.place)
 	}
 	return similar, nil
+}
+
+// finish says that k is decided.
+func (c *contents) finish(k *content) {
+	close(k.decided)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.deciding--
+	c.turn.Broadcast()
+}
+
+// await waits until the logs of all sources before a place are decided.
+func (c *contents) await(ctx context.Context, place int) {
+	if c == nil || c.decided != nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for (c.next < place || c.deciding > 0) && ctx.Err() == nil {
+		c.turn.Wait()
+	}
 }
 
 // marks tell logs apart that begin alike. They are a hash of the first bytes of a log
@@ -314,11 +339,11 @@ var errTooMany = errors.New("too many events with ids")
 // A copyCheck decides whether a log is a copy; see contents.check.
 type copyCheck func(*logs.Member, *logs.Content) (*content, error)
 
-func (c *contents) copyCheck(ctx context.Context, place int, s *source) copyCheck {
+func (c *contents) copyCheck(claim *windowClaim, place int, s *source) copyCheck {
 	if c == nil {
 		return nil
 	}
-	return func(m *logs.Member, x *logs.Content) (*content, error) { return c.check(ctx, place, s, m, x) }
+	return func(m *logs.Member, x *logs.Content) (*content, error) { return c.check(claim, place, s, m, x) }
 }
 
 // over tells c that the source has no further logs.
@@ -340,13 +365,13 @@ func (c *contents) pass(place int) {
 }
 
 // decide compares k with earlier logs that begin like it.
-func (c *contents) decide(ctx context.Context, k *content, head []byte, similar []*content) error {
+func (c *contents) decide(claim *windowClaim, k *content, head []byte, similar []*content) error {
 	compared := 0
 	for _, a := range similar {
 		select {
 		case <-a.decided:
-		case <-ctx.Done():
-			return ctx.Err()
+		case <-claim.ctx.Done():
+			return claim.ctx.Err()
 		}
 		if a.of != nil {
 			continue // k is compared with the root of a
@@ -354,10 +379,13 @@ func (c *contents) decide(ctx context.Context, k *content, head []byte, similar 
 		if compared++; compared > maxAlike {
 			break
 		}
-		how, err := compare(a, k, head)
+		how, err := compare(claim, a, k, head)
+		var large *windowError
 		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
+		case claim.ctx.Err() != nil:
+			return claim.ctx.Err()
+		case errors.As(err, &large):
+			return fmt.Errorf("begins as %s does, and may be its copy: to compare them %w", a.member.Name, err)
 		case err != nil || how == different: // a log that cannot be read again is no copy
 		case how == longer:
 			k.of, k.cut = a, true
@@ -397,12 +425,16 @@ const (
 )
 
 // compare compares two logs with the same beginning. head is the head of k.
-func compare(a, k *content, head []byte) (how int, err error) {
+func compare(claim *windowClaim, a, k *content, head []byte) (how int, err error) {
+	taking := len(claim.took)
+	defer func() { claim.took = claim.took[:taking] }()
 	switch {
+	case a.stored() && k.stored() && a.source.object.Size == k.source.object.Size && sameStored(a.source, k.source):
+		return equal, nil
 	case a.whole && a.size < k.size: // take has compared the digests
 		return shorter, nil
 	case k.whole:
-		err = logs.Bytes(&a.source.object, a.member.Name, func(in io.Reader) error {
+		err = logs.Bytes(&a.source.object, a.member.Name, claim.part(), func(in io.Reader) error {
 			first := make([]byte, len(head))
 			if _, err := io.ReadFull(in, first); err != nil {
 				return err
@@ -414,14 +446,17 @@ func compare(a, k *content, head []byte) (how int, err error) {
 		})
 		return how, err
 	}
-	err = logs.Bytes(&a.source.object, a.member.Name, func(first io.Reader) error {
-		return logs.Bytes(&k.source.object, k.member.Name, func(second io.Reader) error {
+	err = logs.Bytes(&a.source.object, a.member.Name, claim.part(), func(first io.Reader) error {
+		return logs.Bytes(&k.source.object, k.member.Name, claim.part(), func(second io.Reader) error {
 			how, err = compareBytes(&unclosedReader{src: first}, &unclosedReader{src: second})
 			return err
 		})
 	})
 	return how, err
 }
+
+// stored reports whether k is an object, not a file of an archive.
+func (k *content) stored() bool { return k.member.Name == k.source.object.Name }
 
 func compareBytes(first, second io.Reader) (how int, err error) {
 	const size = 64 << 10

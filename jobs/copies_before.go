@@ -152,8 +152,8 @@ func sameObject(a, b *source) bool {
 		return true
 	}
 	how := different
-	err := logs.Bytes(&a.object, a.object.Name, func(first io.Reader) error {
-		return logs.Bytes(&b.object, b.object.Name, func(second io.Reader) (err error) {
+	err := logs.Bytes(&a.object, a.object.Name, nil, func(first io.Reader) error {
+		return logs.Bytes(&b.object, b.object.Name, nil, func(second io.Reader) (err error) {
 			how, err = compareBytes(first, second)
 			return err
 		})

@@ -82,7 +82,7 @@ func beginsWithin(log, other *source) bool {
 // buffer comes in pieces.
 func eachLine(s *source, yield func(line []byte) bool) {
 	// A log that cannot be read again is said elsewhere.
-	_ = logs.Bytes(&s.object, s.object.Name, func(in io.Reader) error {
+	_ = logs.Bytes(&s.object, s.object.Name, nil, func(in io.Reader) error {
 		r := bufio.NewReaderSize(in, 64<<10)
 		for {
 			line, err := r.ReadSlice('\n')

@@ -169,6 +169,8 @@ func fold(ctx context.Context, sources []source, c *contents, eachLog bool, o *f
 	buffers := logs.NewBuffers((blockBuffers+2)*len(workers), logs.BlockSize)
 	blocks := make(chan *work, len(workers))
 
+	memory := cmp.Or(o.memory, defaultMemory)
+	windows := newWindows(memory, len(workers))
 	var readers, working sync.WaitGroup
 	var next atomic.Int64
 	logsRead := make([][]*sharedLog, len(sources))
@@ -181,12 +183,12 @@ func fold(ctx context.Context, sources []source, c *contents, eachLog bool, o *f
 					return
 				}
 				i := c.at(place)
-				logsRead[i] = read(decoding, i, &sources[i], buffers, c.copyCheck(readCtx, place, &sources[i]), o, blocks)
+				claim := windows.claim(readCtx, c, place)
+				logsRead[i] = read(decoding, i, &sources[i], &readingOf{buffers, claim, c.copyCheck(claim, place, &sources[i])}, o, blocks)
 				c.over(place)
 			}
 		})
 	}
-	memory := cmp.Or(o.memory, defaultMemory)
 	budget := int(memory / tableShare / int64(len(workers)))
 	var events *eventSet
 	var over atomic.Bool
@@ -200,6 +202,7 @@ func fold(ctx context.Context, sources []source, c *contents, eachLog bool, o *f
 		w := newWorker(o, &tap)
 		w.scales, w.shards = shared, o.shards(workers)
 		w.budget, w.spool = budget, store.NewSpool(budget/runSpool)
+		w.room = func() int { return windows.budget(budget, len(workers)) }
 		w.openAside()
 		w.openConnections()
 		w.openAnswers()
@@ -332,9 +335,15 @@ func (m *sharedLog) before(o *sharedLog) bool {
 	return m.rank[0] < o.rank[0] || m.rank[0] == o.rank[0] && m.rank[1] < o.rank[1]
 }
 
-// read cuts one source into blocks and sends them, except for the logs that check
-// reports as copies.
-func read(ctx context.Context, index int, s *source, buffers *logs.Buffers, check copyCheck, o *foldOptions, blocks chan<- *work) (out []*sharedLog) {
+// A readingOf is what the reader of a source shares with the others.
+type readingOf struct {
+	buffers *logs.Buffers
+	claim   *windowClaim
+	check   copyCheck // nil: copies are not looked for
+}
+
+// read cuts one source into blocks and sends them, except for the logs that are copies.
+func read(ctx context.Context, index int, s *source, with *readingOf, o *foldOptions, blocks chan<- *work) (out []*sharedLog) {
 	defer func() {
 		if p := recover(); p != nil {
 			err := fmt.Errorf("read: %v (a fault in outflow: please report it)", p)
@@ -346,7 +355,7 @@ func read(ctx context.Context, index int, s *source, buffers *logs.Buffers, chec
 		r, err := s.object.Open()
 		return &countingReader{r, o.read}, err
 	}
-	options := &logs.ReadOptions{Format: s.format, Formats: s.formats, Options: s.options, Buffers: buffers}
+	options := &logs.ReadOptions{Format: s.format, Formats: s.formats, Options: s.options, Buffers: with.buffers, Windows: with.claim.part()}
 	options.Options.Want |= o.want.Cols
 	for _, cols := range o.want.Of {
 		options.Options.Want |= cols
@@ -365,9 +374,9 @@ func read(ctx context.Context, index int, s *source, buffers *logs.Buffers, chec
 		return shared[m]
 	}
 	contents := map[*logs.Member]*content{}
-	if check != nil {
+	if with.check != nil {
 		options.Content = func(m *logs.Member, x *logs.Content) (err error) {
-			contents[m], err = check(m, x)
+			contents[m], err = with.check(m, x)
 			return err
 		}
 	}
@@ -415,10 +424,12 @@ type worker struct {
 	tallies map[*sharedLog]*tally // by log
 	scales  *scales
 	budget  int // for the tables, in bytes
-	spool   *store.Spool
-	shards  int // number of shards of a run
-	runs    []spooledRun
-	err     error // from writing runs
+	// room is what of budget the tables may take for now. Nil: all of it.
+	room   func() int
+	spool  *store.Spool
+	shards int // number of shards of a run
+	runs   []spooledRun
+	err    error // from writing runs
 	// sent is what other stages join; see send.
 	sent []spooledRun
 	// asides are where the detect.Deferrer of a task writes.

@@ -162,7 +162,11 @@ func (w *worker) spill() {
 		sizes[i] = min(f.Size(), math.MaxInt/len(w.folders))
 		total += sizes[i]
 	}
-	for total > w.budget && w.err == nil {
+	room := w.budget
+	if w.room != nil {
+		room = w.room()
+	}
+	for total > room && w.err == nil {
 		i := slices.Index(sizes, slices.Max(sizes))
 		w.weigh(i)
 		shelver, _ := w.sifter(i).(detect.Shelver)

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"path"
@@ -23,17 +24,18 @@ type looked struct {
 
 // look reads the begin of the logs of sources, in the order in which a fold would, and
 // decides which are copies.
-func (p *program) look(sources []source) ([]looked, error) {
+func (p *program) look(sources []source, memory int64) ([]looked, error) {
 	last := map[int]bool{}
 	for {
 		c := newContents(sources, last)
 		out := make([]looked, len(sources))
 		stop := c.begin(p.ctx, func() {})
+		windows := newWindows(cmp.Or(memory, defaultMemory), lookers)
 		// Readers wait for those before them in the order, so each takes the next place.
 		err := together(lookers, len(sources), func(place int) error {
 			defer c.over(place)
 			i := c.at(place)
-			out[i] = p.lookAt(c, place, &sources[i])
+			out[i] = p.lookAt(c, windows.claim(p.ctx, c, place), place, &sources[i])
 			return p.ctx.Err()
 		})
 		stop()
@@ -46,10 +48,10 @@ func (p *program) look(sources []source) ([]looked, error) {
 // errLooked ends a log when enough of it was read.
 var errLooked = fmt.Errorf("enough was read: %w", logs.ErrSkip)
 
-func (p *program) lookAt(c *contents, place int, s *source) (out looked) {
-	check := c.copyCheck(p.ctx, place, s)
+func (p *program) lookAt(c *contents, claim *windowClaim, place int, s *source) (out looked) {
+	check := c.copyCheck(claim, place, s)
 	known := map[*logs.Member]bool{}
-	options := &logs.ReadOptions{Format: s.format, Formats: s.formats, Options: s.options}
+	options := &logs.ReadOptions{Format: s.format, Formats: s.formats, Options: s.options, Windows: claim.part()}
 	options.Content = func(m *logs.Member, x *logs.Content) error {
 		k, err := check(m, x)
 		if k != nil {

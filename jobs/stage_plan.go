@@ -256,7 +256,7 @@ func (pl *planner) add(f *foldSpan) error {
 			pl.planned[partitionKey{a, day}] = true
 		}
 	}
-	looks, err := pl.p.look(f.sources)
+	looks, err := pl.p.look(f.sources, int64(pl.config.Memory))
 	if err != nil {
 		return err
 	}

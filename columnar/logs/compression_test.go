@@ -181,8 +181,8 @@ func TestXZDictionary(t *testing.T) {
 	for bits, want := range map[byte]string{
 		28: "",
 		30: "",
-		31: "xz stream cannot be read on at byte 64: xz: has a dictionary of 192 MiB, more than 128 MiB: decompress it first; 0 records were read",
-		40: "xz stream cannot be read on at byte 64: xz: has a dictionary of 4096 MiB, more than 128 MiB: decompress it first; 0 records were read",
+		31: "xz stream cannot be read on at byte 64: needs a window of 192 MiB, more than 128 MiB: decompress it first; 0 records were read",
+		40: "xz stream cannot be read on at byte 64: needs a window of 4096 MiB, more than 128 MiB: decompress it first; 0 records were read",
 		41: "xz stream cannot be read on at byte 64: xz: damaged; 0 records were read",
 	} {
 		r := read(t, object("o", withDictionary(stored, bits)), &ReadOptions{Format: plain})
@@ -209,7 +209,7 @@ func FuzzXZ(f *testing.F) {
 		f.Add(append(append(stored, 0, 0, 0, 0), stored...))
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {
-		src, err := openXZ(bufio.NewReader(bytes.NewReader(in)))
+		src, err := openXZ(bufio.NewReader(bytes.NewReader(in)), new(windows))
 		if err != nil {
 			return
 		}
@@ -238,7 +238,7 @@ func BenchmarkXZ(b *testing.B) {
 	stored := xzPacked(b, text.String(), xz.WriterConfig{DictCap: 8 << 20})
 	b.SetBytes(int64(text.Len()))
 	for b.Loop() {
-		src, err := openXZ(bufio.NewReaderSize(bytes.NewReader(stored), headSize))
+		src, err := openXZ(bufio.NewReaderSize(bytes.NewReader(stored), headSize), new(windows))
 		if err != nil {
 			b.Fatal(err)
 		}

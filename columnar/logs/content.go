@@ -55,11 +55,11 @@ var (
 )
 
 // Bytes calls read with all bytes of a member, after decompression. They end with
-// io.EOF; a stream that is cut off ends with io.ErrUnexpectedEOF.
-func Bytes(o *Object, member string, read func(io.Reader) error) error {
+// io.EOF; a stream that is cut off ends with io.ErrUnexpectedEOF. windows is ReadOptions.Windows.
+func Bytes(o *Object, member string, windows func(int64) error, read func(io.Reader) error) error {
 	var err error
 	found := false
-	members := Read(o, &ReadOptions{Content: func(m *Member, c *Content) error {
+	members := Read(o, &ReadOptions{Windows: windows, Content: func(m *Member, c *Content) error {
 		if m.Name != member {
 			return errOther
 		}

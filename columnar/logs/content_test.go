@@ -71,7 +71,7 @@ func TestContent(t *testing.T) {
 				}
 			}
 			var got []byte
-			err := Bytes(o, c.member, func(in io.Reader) (err error) {
+			err := Bytes(o, c.member, nil, func(in io.Reader) (err error) {
 				got, err = io.ReadAll(in)
 				return err
 			})
@@ -87,10 +87,10 @@ func TestContent(t *testing.T) {
 func TestBytesOfNothing(t *testing.T) {
 	for _, body := range []string{"", "\x1f\x8b", "\x1f\x8b\x08\x00broken"} {
 		o := &Object{Name: "log", Open: func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(body)), nil }}
-		if err := Bytes(o, "log", func(io.Reader) error { return nil }); err == nil {
+		if err := Bytes(o, "log", nil, func(io.Reader) error { return nil }); err == nil {
 			t.Errorf("%q: got no error", body)
 		}
-		if err := Bytes(o, "log!file", func(io.Reader) error { return nil }); err == nil {
+		if err := Bytes(o, "log!file", nil, func(io.Reader) error { return nil }); err == nil {
 			t.Errorf("%q: got no error for a file that is not there", body)
 		}
 	}

@@ -84,6 +84,11 @@ type ReadOptions struct {
 	// Content, if set, is called for each member that is not empty, before anything of
 	// it is decoded. An error ends the member and is its Err.
 	Content func(*Member, *Content) error
+	// Windows, if set, is called before the decompressors of the object take total bytes for
+	// their windows and dictionaries, and when they take less again. It may wait, although a
+	// block is being filled: other readers must not need all Buffers meanwhile. An error ends
+	// the stream and is the member's. Nil: each may take 128 MiB.
+	Windows func(total int64) error
 }
 
 // Read yields the blocks of an object's members in order, decompressed, as UTF-8 and JSON
@@ -95,7 +100,7 @@ type ReadOptions struct {
 // A stream that is cut off or damaged is yielded up to there: then its member
 // has both blocks and an Err.
 func Read(o *Object, ro *ReadOptions, yield func(*Member, *Block) error) []*Member {
-	r := reader{object: o, ReadOptions: *ro, yield: yield, named: map[string]int{}}
+	r := reader{object: o, ReadOptions: *ro, yield: yield, named: map[string]int{}, windows: windows{allow: ro.Windows}}
 	if r.MaxRecord == 0 {
 		r.MaxRecord = MaxRecord
 	}
@@ -125,6 +130,7 @@ type reader struct {
 	// again opens the stream of the member at hand anew. Nil: it can be read only once.
 	again   func() (io.ReadCloser, error)
 	stopped bool // yield returned an error, or no more is wanted
+	windows windows
 }
 
 // member adds a member. If several files have the same name, each is a member of its own.
@@ -238,10 +244,10 @@ type stream struct {
 }
 
 // decompressed returns the stream that in begins. stored counts the bytes that in has read.
-func decompressed(in *bufio.Reader, stored *counter) (*stream, error) {
+func (r *reader) decompressed(in *bufio.Reader, stored *counter) (*stream, error) {
 	s := &stream{in: in, stored: stored, content: stored, what: "object"}
 	for depth := 0; ; depth++ {
-		src, compression, err := decompress(s.in)
+		src, compression, err := decompress(s.in, &r.windows)
 		if err != nil {
 			s.close()
 			return nil, err
@@ -275,11 +281,12 @@ func (s *stream) close() {
 	for _, c := range slices.Backward(s.open) {
 		c.Close()
 	}
+	s.open = nil
 }
 
 // stream reads one member. stored counts the bytes that in has read.
 func (r *reader) stream(m *Member, in *bufio.Reader, stored *counter) error {
-	s, err := decompressed(in, stored)
+	s, err := r.decompressed(in, stored)
 	if err != nil {
 		return err
 	}
@@ -308,7 +315,10 @@ func (r *reader) stream(m *Member, in *bufio.Reader, stored *counter) error {
 	if unknown == ErrUnknown && err == nil && r.again != nil {
 		if later := r.later(head, text); later != nil {
 			known, unknown = *later, nil
-			first = func(known *recognised) error { return r.part(m, known) }
+			first = func(known *recognised) error {
+				s.close()
+				return r.part(m, known)
+			}
 		}
 	}
 	if unknown != nil {
@@ -322,6 +332,7 @@ func (r *reader) stream(m *Member, in *bufio.Reader, stored *counter) error {
 		return first(&known)
 	}
 	err = first(known.of(machine.formats[0]))
+	s.close()
 	for _, f := range machine.formats[1:] {
 		if r.stopped {
 			break
@@ -346,7 +357,7 @@ func (r *reader) part(m *Member, known *recognised) error {
 	}
 	defer f.Close()
 	stored := &counter{src: f}
-	s, err := decompressed(bufio.NewReaderSize(stored, headSize), stored)
+	s, err := r.decompressed(bufio.NewReaderSize(stored, headSize), stored)
 	if err != nil {
 		return err
 	}

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"hash"
 	"hash/crc32"
 	"hash/crc64"
@@ -35,10 +34,11 @@ var (
 
 // An xzReader decompresses the streams of xz one after another.
 type xzReader struct {
-	in    xzInput
-	flags [2]byte   // of the stream
-	block io.Reader // the text of the block; nil between blocks
-	err   error
+	in     xzInput
+	flags  [2]byte      // of the stream
+	block  io.Reader    // the text of the block; nil between blocks
+	window streamWindow // its dictionary
+	err    error
 
 	// Of the block.
 	head         int64     // size of its header
@@ -98,9 +98,16 @@ func noEOF(err error) error {
 	return err
 }
 
-func openXZ(in *bufio.Reader) (io.Reader, error) {
-	r := &xzReader{in: xzInput{src: in, sum: crc32.NewIEEE()}, records: sha256.New()}
+func openXZ(in *bufio.Reader, w *windows) (io.Reader, error) {
+	r := &xzReader{in: xzInput{src: in, sum: crc32.NewIEEE()}, window: streamWindow{of: w}, records: sha256.New()}
 	return r, r.stream()
+}
+
+// Close gives up the dictionary.
+func (r *xzReader) Close() error {
+	r.block = nil
+	r.window.free()
+	return nil
 }
 
 // stream reads the header of a stream.
@@ -168,6 +175,10 @@ func (r *xzReader) open() error {
 	if sum := r.in.checkSum(); sum != nil {
 		return sum
 	}
+	if err == nil {
+		r.window.free() // each block has a dictionary of its own
+		err = r.window.grow(int64(dictionary))
+	}
 	if err != nil {
 		return err
 	}
@@ -216,9 +227,6 @@ func (r *xzReader) header(p *bytes.Reader) (dictionary int, err error) {
 	size := int64(2|bits&1) << (bits/2 + 11)
 	if r.size >= 0 {
 		size = min(size, max(r.size, lzma.MinDictCap))
-	}
-	if size > maxWindow {
-		return 0, fmt.Errorf("xz: has a dictionary of %d MiB, more than %d MiB: decompress it first", size>>20, maxWindow>>20)
 	}
 	for p.Len() > 0 {
 		if c, _ := p.ReadByte(); c != 0 {
