@@ -5,7 +5,6 @@ import (
 	"maps"
 	"math"
 	"os"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"outflow/columnar"
+	"outflow/columnar/bounded"
 	"outflow/columnar/logs"
 	"outflow/columnar/store"
 	"outflow/stats/detect"
@@ -171,7 +171,7 @@ func (o *catOptions) print(w *bufio.Writer, b *columnar.Batch) (err error) {
 	return o.out.Write(b, rows)
 }
 
-var placed = regexp.MustCompile(`^(.+):([1-9][0-9]*)$`)
+var placed = bounded.Expression(`^(.+):([1-9][0-9]*)$`)
 
 // placesOf takes the numbers of records off names of logs that have them: "object:7", or
 // "archive!member:7". A file whose name ends like that is itself. Records is nil if no
@@ -183,7 +183,7 @@ func placesOf(args []string) (names []string, records map[string]bool, err error
 	}
 	numbered := 0
 	for _, arg := range args {
-		m := placed.FindStringSubmatch(arg)
+		m := placed().FindStringSubmatch(arg)
 		if m == nil || there(arg) {
 			names = append(names, arg)
 			continue

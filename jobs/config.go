@@ -465,7 +465,7 @@ func (c *Config) fault(text []byte, body ast.Node, err error) string {
 			continue
 		}
 		if err := s.set(fmt.Sprint(value)); err != nil {
-			return s.key + ": " + quotedText.ReplaceAllString(err.Error(), `"…"`)
+			return s.key + ": " + quotedText().ReplaceAllString(err.Error(), `"…"`)
 		}
 	}
 	return err.Error()

@@ -7,10 +7,10 @@ import (
 	"io"
 	"maps"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
+	"outflow/columnar/bounded"
 	"outflow/columnar/logs"
 	"outflow/columnar/store"
 	"outflow/reports"
@@ -133,16 +133,16 @@ func blindToCopies(all []uncompared) (out []reports.Blind) {
 
 var (
 	// rotationSuffix is what rotation and compression put behind a name: .1, -20260301.gz.
-	rotationSuffix = regexp.MustCompile(`([-._][0-9][-._0-9T]*|\.(gz|bz2|xz|zst|lz4|Z))+$`)
+	rotationSuffix = bounded.Expression(`([-._][0-9][-._0-9T]*|\.(gz|bz2|xz|zst|lz4|Z))+$`)
 	// rotationInfix is what rotation puts before an extension: -20260301 in app-20260301.log.
-	rotationInfix = regexp.MustCompile(`[-._][0-9][-._0-9T]*(\.[a-zA-Z]+)$`)
+	rotationInfix = bounded.Expression(`[-._][0-9][-._0-9T]*(\.[a-zA-Z]+)$`)
 )
 
 // renamed reports whether the rotation or compression of logs, or a move to another folder,
 // can give an object with the first name the second one, or the other way round.
 func renamed(a, b string) bool {
-	a, b = rotationSuffix.ReplaceAllString(path.Base(a), ""), rotationSuffix.ReplaceAllString(path.Base(b), "")
-	return a == b || rotationInfix.ReplaceAllString(a, "$1") == b || a == rotationInfix.ReplaceAllString(b, "$1")
+	a, b = rotationSuffix().ReplaceAllString(path.Base(a), ""), rotationSuffix().ReplaceAllString(path.Base(b), "")
+	return a == b || rotationInfix().ReplaceAllString(a, "$1") == b || a == rotationInfix().ReplaceAllString(b, "$1")
 }
 
 // sameObject reports whether two objects hold the same bytes, as stored or

@@ -24,14 +24,14 @@ func overlaps(ctx context.Context, inputs []reports.Input, objects map[string]*s
 	type log struct{ dir, name, feed string }
 	alive := map[log]*reports.Input{}
 	for i := range inputs {
-		if in := &inputs[i]; in.Rows > 0 && in.CopyOf == "" && objects[in.Name] != nil && rotationSuffix.ReplaceAllString(path.Base(in.Name), "") == path.Base(in.Name) {
+		if in := &inputs[i]; in.Rows > 0 && in.CopyOf == "" && objects[in.Name] != nil && rotationSuffix().ReplaceAllString(path.Base(in.Name), "") == path.Base(in.Name) {
 			alive[log{path.Dir(in.Name), path.Base(in.Name), in.Feed}] = in
 		}
 	}
 	before := map[*reports.Input]*reports.Input{}
 	for i := range inputs {
 		in := &inputs[i]
-		now := alive[log{path.Dir(in.Name), rotationSuffix.ReplaceAllString(path.Base(in.Name), ""), in.Feed}]
+		now := alive[log{path.Dir(in.Name), rotationSuffix().ReplaceAllString(path.Base(in.Name), ""), in.Feed}]
 		if now == nil || now == in || now.Name == in.Name || in.Rows == 0 || in.CopyOf != "" || objects[in.Name] == nil || in.First > now.First || in.Last < now.First {
 			continue
 		}

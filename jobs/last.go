@@ -13,12 +13,12 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/rivo/uniseg"
 
+	"outflow/columnar/bounded"
 	"outflow/columnar/store"
 	"outflow/reports"
 	"outflow/stats/detect"
@@ -397,7 +397,7 @@ func scannedBy(f *inputFlags, paths []string) lastRun {
 // findingNamed returns the finding whose UID begins with id: of the last run, else of the
 // state, newest day first, else of a report. It is nil if there is none.
 func (p *program) findingNamed(config *Config, last *lastRun, id string) (*detect.Finding, error) {
-	if !plausibleID.MatchString(id) {
+	if !plausibleID().MatchString(id) {
 		return nil, nil
 	}
 	var found []detect.Finding
@@ -439,7 +439,7 @@ func (p *program) findingNamed(config *Config, last *lastRun, id string) (*detec
 	return nil, badConfig("%q begins several findings: %s", id, strings.Join(ids, ", "))
 }
 
-var plausibleID = regexp.MustCompile(`^[0-9a-f]{4,64}$`)
+var plausibleID = bounded.Expression(`^[0-9a-f]{4,64}$`)
 
 // eachStored calls visit with the findings of the days of the state, newest first, until
 // it returns false.
@@ -580,11 +580,11 @@ func argument(s string) string {
 }
 
 // plainWord matches words that a shell takes as they are.
-var plainWord = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./-]+$`)
+var plainWord = bounded.Expression(`^[A-Za-z0-9_@%+=:,./-]+$`)
 
 // shellWord writes a word so that a shell and a terminal read it as text.
 func shellWord(s string) string {
-	if plainWord.MatchString(s) {
+	if plainWord().MatchString(s) {
 		return s
 	}
 	return "'" + strings.ReplaceAll(printable(s), "'", `'\''`) + "'"

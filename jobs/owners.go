@@ -5,11 +5,11 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
 	"outflow/columnar"
+	"outflow/columnar/bounded"
 	"outflow/reports"
 	"outflow/stats/sigma"
 )
@@ -62,8 +62,8 @@ const (
 var ownersFields = columnar.WantedFields{{Name: trailAccountField}, {Name: m365TypeField}, {Name: entraTypeField}}
 
 var (
-	awsAccount = regexp.MustCompile(`^[0-9]{12}$`)
-	mailDomain = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$`)
+	awsAccount = bounded.Expression(`^[0-9]{12}$`)
+	mailDomain = bounded.Expression(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$`)
 )
 
 // serviceAccounts is the domain of Google's service accounts, which belong to its customers.
@@ -74,7 +74,7 @@ func (o *owners) count(b *columnar.Batch) {
 	if codes, texts := b.Field(trailAccountField); codes != nil {
 		o.accounts.records += b.Len()
 		for code, n := range perCode(codes, texts) {
-			if account := string(texts.Text(int32(code))); n > 0 && awsAccount.MatchString(account) {
+			if account := string(texts.Text(int32(code))); n > 0 && awsAccount().MatchString(account) {
 				o.accounts.add(account, n)
 			}
 		}
@@ -138,7 +138,7 @@ func ownDomain(user []byte) string {
 		return ""
 	}
 	domain := name[at+1:]
-	if len(domain) > 253 || !mailDomain.MatchString(domain) {
+	if len(domain) > 253 || !mailDomain().MatchString(domain) {
 		return ""
 	}
 	if sigma.Private(domain) || domain == serviceAccounts || strings.HasSuffix(domain, "."+serviceAccounts) {

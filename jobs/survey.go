@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"outflow/columnar"
+	"outflow/columnar/bounded"
 	"outflow/columnar/logs"
 	"outflow/columnar/store"
 	"outflow/reports"
@@ -235,7 +235,7 @@ func commonName(groups []*surveyed, at int) string {
 // literalEnds returns what precedes the first, and what follows the last placeholder or
 // glob of a pattern. Of a pattern without, they do not overlap: the end begins at its dot.
 func literalEnds(pattern string) (head, tail string) {
-	if at := placeholderOrGlob.FindAllStringIndex(pattern, -1); at != nil {
+	if at := placeholderOrGlob().FindAllStringIndex(pattern, -1); at != nil {
 		return pattern[:at[0][0]], pattern[at[len(at)-1][1]:]
 	}
 	dot := max(strings.IndexByte(pattern, '.'), 0)
@@ -541,8 +541,8 @@ func (g *surveyed) covers(h *surveyed) bool {
 }
 
 var (
-	placeholderOrGlob = regexp.MustCompile(`\{[a-z]+\}|\\.|[*?]|\[[^]]*\]`)
-	notInNames        = regexp.MustCompile(`[^a-z0-9]+`)
+	placeholderOrGlob = bounded.Expression(`\{[a-z]+\}|\\.|[*?]|\[[^]]*\]`)
+	notInNames        = bounded.Expression(`[^a-z0-9]+`)
 )
 
 // name returns a name for the feed: the layout's, or the last folder with a name of its
@@ -564,18 +564,18 @@ func (g *surveyed) name() string {
 
 // word returns the literal text of a segment of a pattern as a name, or "".
 func word(segment string) string {
-	w := placeholderOrGlob.ReplaceAllString(segment, " ")
-	w = strings.Trim(notInNames.ReplaceAllString(strings.ToLower(w), "-"), "-")
+	w := placeholderOrGlob().ReplaceAllString(segment, " ")
+	w = strings.Trim(notInNames().ReplaceAllString(strings.ToLower(w), "-"), "-")
 	return strings.TrimSuffix(w[:min(len(w), 40)], "-")
 }
 
 // plainScalar matches texts that YAML reads as they are.
-var plainScalar = regexp.MustCompile(`^[A-Za-z0-9/.~][-A-Za-z0-9/._~:{}*?=@%+,\[\]\\]*$`)
+var plainScalar = bounded.Expression(`^[A-Za-z0-9/.~][-A-Za-z0-9/._~:{}*?=@%+,\[\]\\]*$`)
 
 // scalar returns a text as YAML. What a key holds is hostile: a line break in it must
 // not begin a key of the configuration.
 func scalar(s string) string {
-	if plainScalar.MatchString(s) && !strings.HasSuffix(s, ":") {
+	if plainScalar().MatchString(s) && !strings.HasSuffix(s, ":") {
 		return s
 	}
 	return strconv.QuoteToASCII(s) // its escapes are YAML's too

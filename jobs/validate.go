@@ -4,13 +4,13 @@ import (
 	"cmp"
 	"fmt"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
+	"outflow/columnar/bounded"
 	"outflow/columnar/store"
 	"outflow/reports"
 	"outflow/stats/detect"
@@ -224,14 +224,14 @@ func (c *Config) doubts(today detect.Day) (out []string) {
 		if strings.Contains(a.User+a.Host+a.Domain, "*") {
 			out = append(out, fmt.Sprintf("The allow-list entry for %s has a *, which stands for itself: leave out the field that may be anything.", a))
 		}
-		if a.Fingerprint != "" && !plausibleID.MatchString(a.Fingerprint) {
+		if a.Fingerprint != "" && !plausibleID().MatchString(a.Fingerprint) {
 			out = append(out, fmt.Sprintf("The allow-list entry for %s names no finding: a finding_uid has hexadecimal digits.", a))
 		}
 	}
 	return out
 }
 
-var unknownKey = regexp.MustCompile(`unknown field "([^"]+)"`)
+var unknownKey = bounded.Expression(`unknown field "([^"]+)"`)
 
 // A configKey is a key of the configuration, and the key that it stands below; "": none.
 type configKey struct{ name, below string }
@@ -268,7 +268,7 @@ func keysBelow(t reflect.Type) (keys []configKey) {
 // if an error is about an unknown one.
 func keyHint(err error) string {
 	keys := keysBelow(reflect.TypeFor[Config]())
-	if m := unknownKey.FindStringSubmatch(err.Error()); m != nil {
+	if m := unknownKey().FindStringSubmatch(err.Error()); m != nil {
 		for _, k := range keys {
 			switch {
 			case k.name != m[1]:
@@ -288,7 +288,7 @@ func keyHint(err error) string {
 
 // unknownField is keyHint for these keys.
 func unknownField(err error, keys []string) string {
-	if m := unknownKey.FindStringSubmatch(err.Error()); m != nil {
+	if m := unknownKey().FindStringSubmatch(err.Error()); m != nil {
 		if best := closest(m[1], keys); best != "" {
 			return "\n  did you mean " + best + "?"
 		}

@@ -2,10 +2,10 @@ package jobs
 
 import (
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
+	"outflow/columnar/bounded"
 	"outflow/reports"
 )
 
@@ -13,13 +13,13 @@ import (
 // outflow scan . or with a state in the bucket of the logs.
 
 // stateObject matches the beginning of the names that a state has below its folder.
-var stateObject = regexp.MustCompile(`(?:^|/)(?:seed_)?(?:v[0-9]+/|lock|readers/)`)
+var stateObject = bounded.Expression(`(?:^|/)(?:seed_)?(?:v[0-9]+/|lock|readers/)`)
 
 // written reports whether a run with this configuration writes an object of that name.
 func (c *Config) written(uri string) bool {
-	if stateObject.MatchString(uri) {
+	if stateObject().MatchString(uri) {
 		name, ok := within(c.State, uri)
-		if at := stateObject.FindStringIndex(name); ok && at != nil && at[0] == 0 {
+		if at := stateObject().FindStringIndex(name); ok && at != nil && at[0] == 0 {
 			return true
 		}
 	}

@@ -4,18 +4,19 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
+
+	"outflow/columnar/bounded"
 )
 
 var (
-	quotedText = regexp.MustCompile(`"[^"]*"|'[^']*'`)
+	quotedText = bounded.Expression(`"[^"]*"|'[^']*'`)
 	// keyOfLine matches a line of YAML up to its first key.
-	keyOfLine = regexp.MustCompile(`^[-\s{\[]*[A-Za-z0-9_."'-]+:(\s|$)`)
+	keyOfLine = bounded.Expression(`^[-\s{\[]*[A-Za-z0-9_."'-]+:(\s|$)`)
 )
 
 // yamlFault says what is wrong in a configuration, and at which key. It has no value and no
@@ -28,7 +29,7 @@ func yamlFault(text []byte, err error) string {
 	message, _, _ := strings.Cut(at.GetMessage(), "\n")
 	var unknown *yaml.UnknownFieldError
 	isKey := errors.As(err, &unknown) || strings.HasPrefix(message, "mapping key ")
-	message = quotedText.ReplaceAllStringFunc(message, func(quoted string) string {
+	message = quotedText().ReplaceAllStringFunc(message, func(quoted string) string {
 		key, _, ofValue := strings.Cut(quoted, ":") // {token:SECRET} is a key without a value
 		switch {
 		case !isKey:
@@ -45,7 +46,7 @@ func yamlFault(text []byte, err error) string {
 	out := fmt.Sprintf("[%d:%d] %s", t.Position.Line, t.Position.Column, inPlainWords(message))
 	lines := strings.Split(string(text), "\n")
 	if n := t.Position.Line; n >= 1 && n <= len(lines) {
-		if key := strings.TrimRight(keyOfLine.FindString(lines[n-1]), " \t\r"); key != "" {
+		if key := strings.TrimRight(keyOfLine().FindString(lines[n-1]), " \t\r"); key != "" {
 			out += fmt.Sprintf("\n%4d | %s …", n, key)
 		}
 	}
@@ -55,7 +56,7 @@ func yamlFault(text []byte, err error) string {
 // inPlainWords writes a message of the decoder about a value of another kind without the
 // words of YAML and Go.
 func inPlainWords(message string) string {
-	m := otherKind.FindStringSubmatch(message)
+	m := otherKind().FindStringSubmatch(message)
 	if m == nil {
 		return message
 	}
@@ -63,7 +64,7 @@ func inPlainWords(message string) string {
 	return "want " + of(m[2]+m[4]) + ", not " + of(m[1]+m[3])
 }
 
-var otherKind = regexp.MustCompile(`^(?:(\w+) was used where (\w+) is expected|cannot unmarshal (\S+) into Go struct field \S+ of type (\S+))$`)
+var otherKind = bounded.Expression(`^(?:(\w+) was used where (\w+) is expected|cannot unmarshal (\S+) into Go struct field \S+ of type (\S+))$`)
 
 // kindsInWords are the kinds of values, by the words of YAML and Go for them.
 var kindsInWords = map[string]string{

@@ -3,8 +3,9 @@ package reports
 import (
 	"regexp"
 	"strings"
-	"sync"
 	"unicode/utf8"
+
+	"outflow/columnar/bounded"
 )
 
 // This file masks the secrets in texts of logs.
@@ -12,13 +13,13 @@ import (
 // Secrets as logs write them: the values of a URL's query, fields and headers whose names
 // say so, tokens that are known by their form, and the secret parts of webhooks.
 var (
-	urlQuery    = expression(`([?&][A-Za-z0-9_.~%\[\]$-]{1,64}=)[^\s"'&<>]+`)
-	urlPassword = expression(`(://)[^/\s"'@]+:[^/\s"'@]+@`)
-	secretField = expression(`(?i)((?:authorization|cookie|password|passwd|pwd|secret|token|api[_-]?key|access[_-]?key|signature|credentials?)["']?\s*[:=]\s*)("(?:[^"\\]|\\.)*"|'[^']*'|[^\s,;&"'{}\[\]]+)`)
-	authHeader  = expression(`(?i)(authorization:\s*)(?:[a-z][a-z0-9-]*\s+)?[^\s"',;\\]+`)
-	bearer      = expression(`(?i)\b(bearer|basic)\s+[A-Za-z0-9+/=._~-]{6,}`)
-	webToken    = expression(`\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]*)?`)
-	webhook     = expression(`(hooks\.slack\.com/(?:services|workflows)/[^\s"'/]+/|/api/webhooks/[0-9]+/|/bot[0-9]+:)[^\s"'?]+`)
+	urlQuery    = bounded.Expression(`([?&][A-Za-z0-9_.~%\[\]$-]{1,64}=)[^\s"'&<>]+`)
+	urlPassword = bounded.Expression(`(://)[^/\s"'@]+:[^/\s"'@]+@`)
+	secretField = bounded.Expression(`(?i)((?:authorization|cookie|password|passwd|pwd|secret|token|api[_-]?key|access[_-]?key|signature|credentials?)["']?\s*[:=]\s*)("(?:[^"\\]|\\.)*"|'[^']*'|[^\s,;&"'{}\[\]]+)`)
+	authHeader  = bounded.Expression(`(?i)(authorization:\s*)(?:[a-z][a-z0-9-]*\s+)?[^\s"',;\\]+`)
+	bearer      = bounded.Expression(`(?i)\b(bearer|basic)\s+[A-Za-z0-9+/=._~-]{6,}`)
+	webToken    = bounded.Expression(`\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]*)?`)
+	webhook     = bounded.Expression(`(hooks\.slack\.com/(?:services|workflows)/[^\s"'/]+/|/api/webhooks/[0-9]+/|/bot[0-9]+:)[^\s"'?]+`)
 )
 
 // Secrets on command lines, by the tools that take them there. A value is a word, or what
@@ -32,32 +33,26 @@ const (
 
 var (
 	// 7z, rar, unrar: -pX, -hpX. "-p" alone asks. A word before the switch is the command (a, x, …).
-	archiveSwitch = expression(`(?i)(\b(?:7z[a-z]?|7-?zip|(?:win)?rar|unrar)(?:\.exe)?\\?["']?(?:\s[^|&;\r\n]*?)?\s(?:\\?["'])?-h?p)(` + secretWord + `)`)
+	archiveSwitch = bounded.Expression(`(?i)(\b(?:7z[a-z]?|7-?zip|(?:win)?rar|unrar)(?:\.exe)?\\?["']?(?:\s[^|&;\r\n]*?)?\s(?:\\?["'])?-h?p)(` + secretWord + `)`)
 	// zip -P X; sshpass -pX, -p X; plink, pscp, psftp, putty -pw X; mysql, mysqldump -pX.
-	zipSwitch   = expression(`(?i)(\bzip(?:\.exe)?\\?["']?\s(?:[^|&;\r\n]*?\s)?(?:-P|--password)[\s=]*)(` + secretWord + `)`)
-	sshSwitch   = expression(`(?i)(\bsshpass(?:\.exe)?\\?["']?\s+(?:-v\s+)?-p\s*)(` + secretWord + `)`)
-	puttySwitch = expression(`(?i)(\s-pw\s+)(` + secretWord + `)`)
-	mysqlSwitch = expression(`(\b(?:mysql|mysqldump|mysqlimport|mariadb|mariadb-dump)(?:\.exe)?\\?["']?\s(?:[^|&;\r\n]*?\s)?-p)(` + secretWord + `)`)
+	zipSwitch   = bounded.Expression(`(?i)(\bzip(?:\.exe)?\\?["']?\s(?:[^|&;\r\n]*?\s)?(?:-P|--password)[\s=]*)(` + secretWord + `)`)
+	sshSwitch   = bounded.Expression(`(?i)(\bsshpass(?:\.exe)?\\?["']?\s+(?:-v\s+)?-p\s*)(` + secretWord + `)`)
+	puttySwitch = bounded.Expression(`(?i)(\s-pw\s+)(` + secretWord + `)`)
+	mysqlSwitch = bounded.Expression(`(\b(?:mysql|mysqldump|mysqlimport|mariadb|mariadb-dump)(?:\.exe)?\\?["']?\s(?:[^|&;\r\n]*?\s)?-p)(` + secretWord + `)`)
 	// curl, wget, smbclient: -u user:pass, -uuser:pass, --user, --proxy-user, -U user%pass.
-	curlUser  = expression(webTool + `(?:-u|--user)` + userAndSecret)
-	proxyUser = expression(webTool + `(?:-U|--proxy-user)` + userAndSecret)
+	curlUser  = bounded.Expression(webTool + `(?:-u|--user)` + userAndSecret)
+	proxyUser = bounded.Expression(webTool + `(?:-U|--proxy-user)` + userAndSecret)
 	// --password=X, --password X, --drive-client-secret X, --mega-pass X, -Password X, /p:X, /password:X; rclone obscure X.
-	secretFlag = expression(`(?i)(\s(?:--?|/)(?:[a-z0-9]+[-_])*(?:pass|password|passwd|passphrase|pwd|secret|token|api-?key|access-?key|account-?key|secret-?access-?key|sas-?token|key-?pass)(?:\s+|[=:]))(` + secretWord + `)`)
-	obscured   = expression(`(?i)(\brclone(?:\.exe)?\\?["']?\s+(?:[^|&;\r\n]*?\s)?obscure\s+)(` + secretWord + `)`)
+	secretFlag = bounded.Expression(`(?i)(\s(?:--?|/)(?:[a-z0-9]+[-_])*(?:pass|password|passwd|passphrase|pwd|secret|token|api-?key|access-?key|account-?key|secret-?access-?key|sas-?token|key-?pass)(?:\s+|[=:]))(` + secretWord + `)`)
+	obscured   = bounded.Expression(`(?i)(\brclone(?:\.exe)?\\?["']?\s+(?:[^|&;\r\n]*?\s)?obscure\s+)(` + secretWord + `)`)
 	// net use X: \\host\share PASSWORD /user:NAME, or the password after the user.
-	netUse      = expression(`(?i)(\bnet1?(?:\.exe)?\\?["']?\s+use\s+(?:[a-z*]:?\s+)?\\{2,4}[^\s"']+\s+)([^\s/"'*][^\s"']*)`)
-	netUseAfter = expression(`(?i)(\bnet1?(?:\.exe)?\\?["']?\s+use\s[^|&;\r\n]*?/u(?:ser)?:[^\s"']+\s+)([^\s/"'*][^\s"']*)`)
+	netUse      = bounded.Expression(`(?i)(\bnet1?(?:\.exe)?\\?["']?\s+use\s+(?:[a-z*]:?\s+)?\\{2,4}[^\s"']+\s+)([^\s/"'*][^\s"']*)`)
+	netUseAfter = bounded.Expression(`(?i)(\bnet1?(?:\.exe)?\\?["']?\s+use\s[^|&;\r\n]*?/u(?:ser)?:[^\s"']+\s+)([^\s/"'*][^\s"']*)`)
 	// A shared access signature apart from its URL, an AWS secret key beside its ID, and the key of an Azure connection string.
-	sasField   = expression(`(?i)(\bsig=)[A-Za-z0-9%+/=_-]{8,}`)
-	awsSecret  = expression(`(\b(?:AKIA|ASIA)[A-Z0-9]{16}[\s:,/"']+)([A-Za-z0-9/+=]{40})`)
-	accountKey = expression(`(?i)((?:AccountKey|SharedAccessKey)=)[^\s;"']+`)
+	sasField   = bounded.Expression(`(?i)(\bsig=)[A-Za-z0-9%+/=_-]{8,}`)
+	awsSecret  = bounded.Expression(`(\b(?:AKIA|ASIA)[A-Z0-9]{16}[\s:,/"']+)([A-Za-z0-9/+=]{40})`)
+	accountKey = bounded.Expression(`(?i)((?:AccountKey|SharedAccessKey)=)[^\s;"']+`)
 )
-
-// expression returns what compiles an expression when it is first asked for: few texts have
-// a word for which one is tried.
-func expression(expr string) func() *regexp.Regexp {
-	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
-}
 
 // A secret is an expression for secrets in a text.
 type secret struct {

@@ -4,7 +4,14 @@ import (
 	"fmt"
 	"regexp"
 	"regexp/syntax"
+	"sync"
 )
+
+// Expression returns what compiles an expression of the program's own when it is first asked for. What a
+// run has no use for costs it no start: a night uses few of them, and a small log next to none.
+func Expression(expr string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
+}
 
 // MaxSteps is how many steps a regular expression may have: each byte of a text may take as
 // many. Ours have a tenth.

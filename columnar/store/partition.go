@@ -13,11 +13,12 @@ import (
 	"maps"
 	"math"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"outflow/columnar/bounded"
 )
 
 // Version is the version of the state's layout, and the name of its folder.
@@ -50,7 +51,7 @@ func CheckVersion(ctx context.Context, s Store) error {
 		if err != nil {
 			return err
 		}
-		if name, ok := strings.CutSuffix(e.Name, "/"); ok && versionFolder.MatchString(name) && name != versionName && name != oldVersion {
+		if name, ok := strings.CutSuffix(e.Name, "/"); ok && versionFolder().MatchString(name) && name != versionName && name != oldVersion {
 			return fmt.Errorf("state: folder %s has a version that this program does not know (it knows %s): "+
 				"use the program that wrote it, or another state folder", name, versionName)
 		}
@@ -60,9 +61,9 @@ func CheckVersion(ctx context.Context, s Store) error {
 
 var (
 	versionName   = fmt.Sprintf("v%d", Version)
-	versionFolder = regexp.MustCompile(`^v[0-9]+$`)
-	folderForm    = regexp.MustCompile(`^([a-z_]+=)?[a-z0-9_]+$`)
-	partForm      = regexp.MustCompile(`^part-[0-9a-f]{16}\.parquet$`)
+	versionFolder = bounded.Expression(`^v[0-9]+$`)
+	folderForm    = bounded.Expression(`^([a-z_]+=)?[a-z0-9_]+$`)
+	partForm      = bounded.Expression(`^part-[0-9a-f]{16}\.parquet$`)
 )
 
 // Partitions are the days of one table of the state. Each is a Parquet file of rows
@@ -177,7 +178,7 @@ func (p Partitions[T]) folder(day string) (string, error) {
 }
 
 func (p Partitions[T]) root() (string, error) {
-	if !folderForm.MatchString(p.Folder) {
+	if !folderForm().MatchString(p.Folder) {
 		return "", fmt.Errorf("partitions: folder %q: want a form like aggregate=user_day", p.Folder)
 	}
 	return versionName + "/" + p.Folder + "/", nil
@@ -588,7 +589,7 @@ func decodeDone(text []byte) (done Done, err error) {
 	}
 	rows := int64(0)
 	for i, p := range done.Parts {
-		if !partForm.MatchString(p.Name) {
+		if !partForm().MatchString(p.Name) {
 			return Done{}, fmt.Errorf("%s: part %q", doneName, p.Name)
 		}
 		if p.Rows < 0 || p.Rows > math.MaxInt64-rows || slices.ContainsFunc(done.Parts[:i], func(o PartRef) bool { return o.Name == p.Name }) {

@@ -14,11 +14,11 @@ import (
 	"iter"
 	"net/url"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync/atomic"
 	"time"
 
+	"outflow/columnar/bounded"
 	"outflow/columnar/iceberg"
 )
 
@@ -171,7 +171,7 @@ func Check(uri string) error {
 	if at, err := parseURI(uri); err != nil || at.bucket != "" {
 		return err
 	}
-	if m := unexpanded.FindString(uri); m != "" {
+	if m := unexpanded().FindString(uri); m != "" {
 		return fmt.Errorf("location %q: only a shell replaces %s: write the path in full, or ./%s if that is its name", uri, strings.TrimSuffix(m, "/"), strings.TrimSuffix(m, "/"))
 	}
 	if scheme, _, ok := strings.Cut(uri, ":/"); ok && len(scheme) > 1 && !strings.ContainsAny(scheme, `/\`) && !strings.Contains(uri, "://") {
@@ -181,7 +181,7 @@ func Check(uri string) error {
 }
 
 // unexpanded matches what only a shell replaces at the beginning of a path.
-var unexpanded = regexp.MustCompile(`^(~|\$\w+|\$\{\w+\})(/|$)`)
+var unexpanded = bounded.Expression(`^(~|\$\w+|\$\{\w+\})(/|$)`)
 
 // A location is a parsed URI.
 type location struct {

@@ -89,7 +89,7 @@ func Sweep(ctx context.Context, s Store, mine func(folder string) bool) (int, er
 				return n, err
 			}
 			folder, name := path.Split(e.Name)
-			if partForm.MatchString(name) || name == doneName {
+			if partForm().MatchString(name) || name == doneName {
 				files[folder] = append(files[folder], name)
 			}
 		}

@@ -2,6 +2,7 @@ package detect
 
 import (
 	"strings"
+	"sync"
 
 	"outflow/columnar"
 )
@@ -40,7 +41,7 @@ var dnsInnocents = []struct{ label, suffixes string }{
 		everesttech.net adobedc.net rlcdn.com in.appcenter.ms events.data.msn.com`},
 }
 
-var dnsInnocentLabels = func() map[string]string {
+var dnsInnocentLabels = sync.OnceValue(func() map[string]string {
 	labels := map[string]string{}
 	for _, c := range dnsInnocents {
 		for _, suffix := range strings.Fields(c.suffixes) {
@@ -48,7 +49,7 @@ var dnsInnocentLabels = func() map[string]string {
 		}
 	}
 	return labels
-}()
+})
 
 // innocent returns why names like those of a row are often innocent, or "". Each name
 // is judged by its own suffix, so that safeframe.googlesyndication.com does not excuse
@@ -104,7 +105,7 @@ func hasSearchSuffix(name string) bool {
 
 func suffixLabel(name string) string {
 	for {
-		if label, ok := dnsInnocentLabels[name]; ok {
+		if label, ok := dnsInnocentLabels()[name]; ok {
 			return label
 		}
 		dot := strings.IndexByte(name, '.')

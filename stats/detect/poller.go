@@ -1,6 +1,9 @@
 package detect
 
-import "strings"
+import (
+	"strings"
+	"sync"
+)
 
 // pollers lists, by domain suffix, destinations that machines talk to by the clock as they
 // should. A beacon to one stands in the table with its label, and is no finding.
@@ -34,7 +37,7 @@ var pollers = []struct{ label, suffixes string }{
 	{resolverLabel, `dns.google cloudflare-dns.com one.one.one.one dns.quad9.net doh.opendns.com`},
 }
 
-var pollerLabels = func() map[string]string {
+var pollerLabels = sync.OnceValue(func() map[string]string {
 	labels := map[string]string{}
 	for _, c := range pollers {
 		for _, suffix := range strings.Fields(c.suffixes) {
@@ -42,7 +45,7 @@ var pollerLabels = func() map[string]string {
 		}
 	}
 	return labels
-}()
+})
 
 // ntpPort is the port of time services.
 const ntpPort = 123
@@ -75,7 +78,7 @@ func pollerLabel(r *Row) string {
 // under, or "".
 func pollerName(name string) string {
 	for {
-		if label := pollerLabels[name]; label != "" {
+		if label := pollerLabels()[name]; label != "" {
 			return label
 		}
 		dot := strings.IndexByte(name, '.')

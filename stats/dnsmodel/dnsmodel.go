@@ -19,5 +19,6 @@ const Threshold = 0.5
 // machine.
 func (h *History) Score(f Features, at int64, rare bool) float64 {
 	x := h.Input(&f, at, rare)
-	return model.Probability(model.Logit(&x))
+	m := model()
+	return m.Probability(m.Logit(&x))
 }

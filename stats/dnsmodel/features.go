@@ -175,7 +175,7 @@ type Surprise [1 << (3 * symbolBits)]uint8
 func (x *Extractor) Of(subdomain []byte) (f Features) {
 	bits := x.Surprise
 	if bits == nil {
-		bits = &model.Surprise
+		bits = &model().Surprise
 	}
 	if len(subdomain) == 0 {
 		return f

@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"encoding/binary"
 	"math"
+	"sync"
 )
 
 // HiddenUnits is the number of units between the inputs and the logit.
@@ -45,7 +46,8 @@ const offset = 1 << 15
 //go:embed model.bin
 var modelFile []byte
 
-var model = Read(modelFile)
+// model is read when a run first meets DNS.
+var model = sync.OnceValue(func() *Model { return Read(modelFile) })
 
 // Append appends the model in the form that Read reads: its fields in order,
 // numbers in little-endian order, and before the points of the curve a byte with

@@ -34,7 +34,7 @@ func TestParity(t *testing.T) {
 			t.Fatal(err)
 		}
 		x := Input(b)
-		got := model.Probability(model.Logit(&x))
+		got := model().Probability(model().Logit(&x))
 		if worst = max(worst, math.Abs(got-want)); worst > 1e-6 {
 			t.Fatalf("row %d: got %v, want %v", rows, got, want)
 		}

@@ -51,7 +51,8 @@ var reasons = []struct {
 // no logit falls.
 func (h *History) Why(f Features, at int64, rare bool) []string {
 	x := h.Input(&f, at, rare)
-	z := model.Logit(&x)
+	m := model()
+	z := m.Logit(&x)
 	var words []string
 	var drops []float64
 	for _, r := range reasons {
@@ -60,9 +61,9 @@ func (h *History) Why(f Features, at int64, rare bool) []string {
 		}
 		without := x
 		for _, i := range r.inputs {
-			without[i] = model.Usual[i]
+			without[i] = m.Usual[i]
 		}
-		drop := z - model.Logit(&without)
+		drop := z - m.Logit(&without)
 		if !(drop > 0) {
 			continue
 		}

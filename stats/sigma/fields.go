@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"outflow/columnar"
 )
@@ -34,58 +35,60 @@ type where struct {
 // sources maps a rule's logsource to tables. Windows events other than processes,
 // connections and queries are in the table event; they are told apart by the
 // numbers that the documentation of Sysmon and Windows gives.
-var sources = slices.Concat(
-	[]source{
-		{Logsource{Category: "process_creation"}, tables(columnar.Process), nil},
-		{Logsource{Category: "network_connection"}, tables(columnar.Network), nil},
-		{Logsource{Category: "firewall"}, tables(columnar.Network), nil},
-		{Logsource{Category: "dns_query"}, tables(columnar.DNS), nil},
-		{Logsource{Category: "dns"}, tables(columnar.DNS), nil},
-		{Logsource{Category: "proxy"}, tables(columnar.HTTP), nil},
-		{Logsource{Category: "webserver"}, tables(columnar.HTTP), nil},
-		{Logsource{Product: "zeek", Service: "dns"}, tables(columnar.DNS), nil},
-		{Logsource{Product: "zeek", Service: "http"}, tables(columnar.HTTP), nil},
-		{Logsource{Product: "zeek", Service: "conn"}, tables(columnar.Network), path("conn")},
-		{Logsource{Product: "zeek", Service: "ssl"}, tables(columnar.Network), path("ssl")},
-		{Logsource{Service: "auditd"}, tables(columnar.Process, columnar.Event), nil},
-		{Logsource{Product: "windows", Service: "dns-client"}, tables(columnar.DNS, columnar.Event), channel("Microsoft-Windows-DNS Client Events/Operational", "Microsoft-Windows-DNS-Client/Operational")},
-		{Logsource{Product: "windows", Service: "security"}, tables(columnar.Process, columnar.Network, columnar.API, columnar.Event), channel("Security")},
-		{Logsource{Service: "sysmon"}, tables(columnar.Process, columnar.Network, columnar.DNS, columnar.Event), sysmon()},
-	},
-	services("1password", "asana", "atlassian", "aws", "azure", "bitbucket", "bitwarden", "box", "clickhouse", "databricks", "dropbox", "gcp", "github", "gitlab", "google_workspace", "hubspot", "kubernetes", "m365", "mysql", "netskope", "notion",
-		"okta", "onelogin", "postgresql", "salesforce", "slack", "snowflake", "vault", "zendesk"),
-	// What endpoint DLP sees, and Windows itself: files created on a removable drive are rows of api.
-	[]source{{Logsource{Product: "windows", Service: "endpoint"}, tables(columnar.API), nil}},
-	[]source{{Logsource{Category: "file_event"}, tables(columnar.API, columnar.Event), append(sysmon(), where{"EventID", []string{"11"}})}},
-	categories("sysmon", map[string][]string{
-		"clipboard_capture": {"24"}, "create_remote_thread": {"8"}, "create_stream_hash": {"15"}, "driver_load": {"6"},
-		"file_block_executable": {"27"}, "file_block_shredding": {"28"}, "file_change": {"2"}, "file_delete": {"23", "26"},
-		"file_delete_detected": {"26"}, "file_executable_detected": {"29"}, "image_load": {"7"},
-		"pipe_created": {"17", "18"}, "process_access": {"10"}, "process_tampering": {"25"}, "process_termination": {"5"},
-		"raw_access_thread": {"9"}, "registry_add": {"12"}, "registry_delete": {"12"}, "registry_event": {"12", "13", "14"},
-		"registry_rename": {"14"}, "registry_set": {"13"}, "sysmon_error": {"255"}, "sysmon_status": {"4", "16"}, "wmi_event": {"19", "20", "21"},
-	}),
-	categories("powershell", map[string][]string{"ps_module": {"4103"}, "ps_script": {"4104"}}),
-	categories("powershell-classic", map[string][]string{"ps_classic_provider_start": {"600"}, "ps_classic_start": {"400"}, "ps_classic_script": {"800"}}),
-	channels(map[string][]string{
-		"application": {"Application"}, "applocker": {"Microsoft-Windows-AppLocker/EXE and DLL", "Microsoft-Windows-AppLocker/MSI and Script",
-			"Microsoft-Windows-AppLocker/Packaged app-Deployment", "Microsoft-Windows-AppLocker/Packaged app-Execution"},
-		"appxdeployment-server": {"Microsoft-Windows-AppXDeploymentServer/Operational"}, "bits-client": {"Microsoft-Windows-Bits-Client/Operational"},
-		"capi2": {"Microsoft-Windows-CAPI2/Operational"}, "codeintegrity-operational": {"Microsoft-Windows-CodeIntegrity/Operational"},
-		"dns-server": {"DNS Server"}, "dns-server-analytic": {"Microsoft-Windows-DNS-Server/Analytical"}, "dns-server-audit": {"Microsoft-Windows-DNS-Server/Audit"},
-		"driver-framework": {"Microsoft-Windows-DriverFrameworks-UserMode/Operational"}, "firewall-as": {"Microsoft-Windows-Windows Firewall With Advanced Security/Firewall"},
-		"ldap": {"Microsoft-Windows-LDAP-Client/Debug"}, "msexchange-management": {"MSExchange Management"}, "ntlm": {"Microsoft-Windows-NTLM/Operational"},
-		"openssh": {"OpenSSH/Operational"}, "powershell": powershell, "powershell-classic": {"Windows PowerShell"},
-		"printservice-admin": {"Microsoft-Windows-PrintService/Admin"}, "printservice-operational": {"Microsoft-Windows-PrintService/Operational"},
-		"security-mitigations": {"Microsoft-Windows-Security-Mitigations/Kernel Mode", "Microsoft-Windows-Security-Mitigations/User Mode"},
-		"shell-core":           {"Microsoft-Windows-Shell-Core/Operational"}, "smbclient-connectivity": {"Microsoft-Windows-SmbClient/Connectivity"},
-		"smbclient-security": {"Microsoft-Windows-SmbClient/Security"}, "smbserver-connectivity": {"Microsoft-Windows-SMBServer/Connectivity"},
-		"system": {"System"}, "taskscheduler": {"Microsoft-Windows-TaskScheduler/Operational"},
-		"terminalservices-localsessionmanager": {"Microsoft-Windows-TerminalServices-LocalSessionManager/Operational"},
-		"windefend":                            {"Microsoft-Windows-Windows Defender/Operational"}, "wmi": {"Microsoft-Windows-WMI-Activity/Operational"},
-	}),
-	[]source{{Logsource{}, tables(columnar.Event), nil}},
-)
+var sources = sync.OnceValue(func() []source {
+	return slices.Concat(
+		[]source{
+			{Logsource{Category: "process_creation"}, tables(columnar.Process), nil},
+			{Logsource{Category: "network_connection"}, tables(columnar.Network), nil},
+			{Logsource{Category: "firewall"}, tables(columnar.Network), nil},
+			{Logsource{Category: "dns_query"}, tables(columnar.DNS), nil},
+			{Logsource{Category: "dns"}, tables(columnar.DNS), nil},
+			{Logsource{Category: "proxy"}, tables(columnar.HTTP), nil},
+			{Logsource{Category: "webserver"}, tables(columnar.HTTP), nil},
+			{Logsource{Product: "zeek", Service: "dns"}, tables(columnar.DNS), nil},
+			{Logsource{Product: "zeek", Service: "http"}, tables(columnar.HTTP), nil},
+			{Logsource{Product: "zeek", Service: "conn"}, tables(columnar.Network), path("conn")},
+			{Logsource{Product: "zeek", Service: "ssl"}, tables(columnar.Network), path("ssl")},
+			{Logsource{Service: "auditd"}, tables(columnar.Process, columnar.Event), nil},
+			{Logsource{Product: "windows", Service: "dns-client"}, tables(columnar.DNS, columnar.Event), channel("Microsoft-Windows-DNS Client Events/Operational", "Microsoft-Windows-DNS-Client/Operational")},
+			{Logsource{Product: "windows", Service: "security"}, tables(columnar.Process, columnar.Network, columnar.API, columnar.Event), channel("Security")},
+			{Logsource{Service: "sysmon"}, tables(columnar.Process, columnar.Network, columnar.DNS, columnar.Event), sysmon()},
+		},
+		services("1password", "asana", "atlassian", "aws", "azure", "bitbucket", "bitwarden", "box", "clickhouse", "databricks", "dropbox", "gcp", "github", "gitlab", "google_workspace", "hubspot", "kubernetes", "m365", "mysql", "netskope", "notion",
+			"okta", "onelogin", "postgresql", "salesforce", "slack", "snowflake", "vault", "zendesk"),
+		// What endpoint DLP sees, and Windows itself: files created on a removable drive are rows of api.
+		[]source{{Logsource{Product: "windows", Service: "endpoint"}, tables(columnar.API), nil}},
+		[]source{{Logsource{Category: "file_event"}, tables(columnar.API, columnar.Event), append(sysmon(), where{"EventID", []string{"11"}})}},
+		categories("sysmon", map[string][]string{
+			"clipboard_capture": {"24"}, "create_remote_thread": {"8"}, "create_stream_hash": {"15"}, "driver_load": {"6"},
+			"file_block_executable": {"27"}, "file_block_shredding": {"28"}, "file_change": {"2"}, "file_delete": {"23", "26"},
+			"file_delete_detected": {"26"}, "file_executable_detected": {"29"}, "image_load": {"7"},
+			"pipe_created": {"17", "18"}, "process_access": {"10"}, "process_tampering": {"25"}, "process_termination": {"5"},
+			"raw_access_thread": {"9"}, "registry_add": {"12"}, "registry_delete": {"12"}, "registry_event": {"12", "13", "14"},
+			"registry_rename": {"14"}, "registry_set": {"13"}, "sysmon_error": {"255"}, "sysmon_status": {"4", "16"}, "wmi_event": {"19", "20", "21"},
+		}),
+		categories("powershell", map[string][]string{"ps_module": {"4103"}, "ps_script": {"4104"}}),
+		categories("powershell-classic", map[string][]string{"ps_classic_provider_start": {"600"}, "ps_classic_start": {"400"}, "ps_classic_script": {"800"}}),
+		channels(map[string][]string{
+			"application": {"Application"}, "applocker": {"Microsoft-Windows-AppLocker/EXE and DLL", "Microsoft-Windows-AppLocker/MSI and Script",
+				"Microsoft-Windows-AppLocker/Packaged app-Deployment", "Microsoft-Windows-AppLocker/Packaged app-Execution"},
+			"appxdeployment-server": {"Microsoft-Windows-AppXDeploymentServer/Operational"}, "bits-client": {"Microsoft-Windows-Bits-Client/Operational"},
+			"capi2": {"Microsoft-Windows-CAPI2/Operational"}, "codeintegrity-operational": {"Microsoft-Windows-CodeIntegrity/Operational"},
+			"dns-server": {"DNS Server"}, "dns-server-analytic": {"Microsoft-Windows-DNS-Server/Analytical"}, "dns-server-audit": {"Microsoft-Windows-DNS-Server/Audit"},
+			"driver-framework": {"Microsoft-Windows-DriverFrameworks-UserMode/Operational"}, "firewall-as": {"Microsoft-Windows-Windows Firewall With Advanced Security/Firewall"},
+			"ldap": {"Microsoft-Windows-LDAP-Client/Debug"}, "msexchange-management": {"MSExchange Management"}, "ntlm": {"Microsoft-Windows-NTLM/Operational"},
+			"openssh": {"OpenSSH/Operational"}, "powershell": powershell, "powershell-classic": {"Windows PowerShell"},
+			"printservice-admin": {"Microsoft-Windows-PrintService/Admin"}, "printservice-operational": {"Microsoft-Windows-PrintService/Operational"},
+			"security-mitigations": {"Microsoft-Windows-Security-Mitigations/Kernel Mode", "Microsoft-Windows-Security-Mitigations/User Mode"},
+			"shell-core":           {"Microsoft-Windows-Shell-Core/Operational"}, "smbclient-connectivity": {"Microsoft-Windows-SmbClient/Connectivity"},
+			"smbclient-security": {"Microsoft-Windows-SmbClient/Security"}, "smbserver-connectivity": {"Microsoft-Windows-SMBServer/Connectivity"},
+			"system": {"System"}, "taskscheduler": {"Microsoft-Windows-TaskScheduler/Operational"},
+			"terminalservices-localsessionmanager": {"Microsoft-Windows-TerminalServices-LocalSessionManager/Operational"},
+			"windefend":                            {"Microsoft-Windows-Windows Defender/Operational"}, "wmi": {"Microsoft-Windows-WMI-Activity/Operational"},
+		}),
+		[]source{{Logsource{}, tables(columnar.Event), nil}},
+	)
+})
 
 // products has the source of all events of a product, for rules that name only the
 // product.
@@ -148,9 +151,10 @@ func sourceOf(l Logsource) *source {
 			}
 		}
 	}
-	for i := range sources {
-		if sources[i].logsource.holds(l) {
-			return &sources[i]
+	all := sources()
+	for i := range all {
+		if all[i].logsource.holds(l) {
+			return &all[i]
 		}
 	}
 	panic("the last source holds all")
