@@ -42,7 +42,7 @@ type dictSlot struct {
 
 // NewDict returns a Dict that holds only "".
 func NewDict() *Dict {
-	d := &Dict{slots: make([]dictSlot, 256), ends: []int32{0}}
+	d := &Dict{slots: make([]dictSlot, 16), ends: []int32{0}}
 	d.Code(nil)
 	return d
 }

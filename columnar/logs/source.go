@@ -91,8 +91,9 @@ type Source struct {
 	// Remedies say, by column, how the log can be made to fill it.
 	Remedies map[string]string `yaml:"remedies"`
 
-	text []byte
-	flat bool // names are those of columns, which have no keys in them
+	text    []byte
+	outline bool // of an embedded source
+	flat    bool // names are those of columns, which have no keys in them
 }
 
 // origin returns whose logs the source describes.

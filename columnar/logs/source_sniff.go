@@ -38,11 +38,21 @@ func (s *Source) sniffer() (func(head []byte) bool, error) {
 type sniffPlan struct {
 	sourcePlan
 	sniff  *Sniff
-	first  *regexp.Regexp
-	values []string // names of Sniff.Values, in order
+	first  func() *regexp.Regexp // nil: any
+	values []string              // names of Sniff.Values, in order
 	// words are what stands in every head of the source: looking for them is a
 	// thousand times cheaper than reading records.
 	words [][]byte
+}
+
+// expression returns what a record begins with. An object may ask a hundred embedded sources whose it
+// is, most of which say no before they ask for their expression, so it is compiled then.
+func (s *Source) expression(expr string) (func() *regexp.Regexp, error) {
+	if s.outline {
+		return bounded.Expression(expr), nil
+	}
+	re, err := bounded.Regexp(expr)
+	return func() *regexp.Regexp { return re }, err
 }
 
 // sniffPlan compiles a Sniff: nil if it says nothing.
@@ -60,7 +70,7 @@ func (s *Source) sniffPlan(sniff *Sniff) (*sniffPlan, error) {
 	}
 	if sniff.First != "" {
 		var err error
-		if p.first, err = bounded.Regexp(sniff.First); err != nil {
+		if p.first, err = s.expression(sniff.First); err != nil {
 			return nil, fmt.Errorf("first: %w", err)
 		}
 	}
@@ -115,7 +125,7 @@ func (p *sniffPlan) fits(head []byte) bool {
 			end = separatedEnd(head)
 		}
 		record := head[:end]
-		if head = head[end:]; p.first != nil && !p.first.Match(bytes.TrimRight(record, "\r\n")) {
+		if head = head[end:]; p.first != nil && !p.first().Match(bytes.TrimRight(record, "\r\n")) {
 			continue
 		}
 		w.reset(record, 1, &t)

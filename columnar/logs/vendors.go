@@ -33,16 +33,26 @@ var vendors = sync.OnceValue(func() []vendor {
 		panic(err) // they are part of the program
 	}
 	var all []vendor
+	var read bytes.Buffer // for each in turn: what is kept of their texts would be a megabyte
 	for _, file := range files {
 		if path.Ext(file.Name()) != ".yaml" {
 			continue
 		}
-		text, err := sourceFiles.ReadFile("sources/" + file.Name())
+		f, err := sourceFiles.Open("sources/" + file.Name())
+		if err == nil {
+			read.Reset()
+			_, err = read.ReadFrom(f)
+		}
 		if err != nil {
 			panic(err)
 		}
+		text := read.Bytes()
 		parsed := func(parse func([]byte) (*Format, error)) func() *Format {
 			return sync.OnceValue(func() *Format {
+				text, err := sourceFiles.ReadFile("sources/" + file.Name())
+				if err != nil {
+					panic(err)
+				}
 				f, err := parse(text)
 				if err != nil {
 					panic(fmt.Errorf("sources/%s: %w", file.Name(), err))
@@ -145,6 +155,7 @@ var outlineKeys = []string{"name", "container", "separator", "assign", "patterns
 func parseOutline(text []byte) (*Format, error) {
 	s, err := readOutline(text)
 	if err == nil {
+		s.outline = true
 		err = s.compileLayouts()
 	}
 	if err != nil {
