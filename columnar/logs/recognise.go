@@ -187,6 +187,9 @@ func (r *reader) lookInside(known recognised, head []byte, told worth, plainly b
 			continue
 		}
 		w := r.worth(f, n.head, true)
+		if _, ok := n.layers[0]().(*tabsLayer); ok && w.rows <= told.rows {
+			continue // the tabs are the log's own
+		}
 		alike := w.rows == most.rows && ((f.Cut != nil || w.timed+most.timed == 0 || f == best.format && w.timed == most.timed && w.timed < w.rows) && shorter(n.head, best.head) || w.cells > most.cells || w.cells == most.cells && w.timed > most.timed)
 		if w.rows == most.rows && w.cells == most.cells && w.timed == most.timed && best.layers != nil && best.isTable() && !n.isTable() {
 			alike = true // the table's header is the log's own, behind what each line begins with

@@ -313,6 +313,27 @@ func TestUnwrapTabs(t *testing.T) {
 	}
 }
 
+// If this fails, the tabs of a vendor's log are taken for spaces, and a field that has a space or nothing in it costs
+// its record where the beginning of the log has none.
+func TestUnwrapOwnTabs(t *testing.T) {
+	names := "date time x-edge-location sc-bytes c-ip cs-method cs(Host) cs-uri-stem sc-status cs(User-Agent) x-edge-result-type x-host-header cs-bytes"
+	line := "2026-11-20\t10:00:02\tFRA56\t700\t192.0.2.8\tPUT\td1.cloudfront.net\t/in/a.bin\t200\tcurl/8.5\tMiss\tin.heron.example\t5000\n"
+	in := "#Version: 1.0\n#Fields: " + names + "\n" + strings.Repeat(line, headSize/len(line)+1)
+	want := int64(headSize/len(line) + 3)
+	in += strings.Replace(line, "curl/8.5", "curl 8.5", 1) + strings.Replace(line, "curl/8.5", "", 1)
+	var tally Tally
+	members := Read(object("o", []byte(in)), &ReadOptions{}, func(m *Member, b *Block) error {
+		d, err := m.Format.New(m.Options)
+		if err != nil {
+			return err
+		}
+		return b.Decode(d, &columnar.Out{Sink: func(*columnar.Batch) {}}, &tally)
+	})
+	if m := members[0]; m.Err != nil || nameOf(m.Format) != "cloudfront" || tally.Rows != want {
+		t.Errorf("got %s, %v, %+v, want %d rows of cloudfront", nameOf(m.Format), m.Err, tally, want)
+	}
+}
+
 // If this fails, a reading in which the wrapper dates one record more takes the own time of all records: the
 // columns of a table whose first is the time are those of a line with a part of the wrapper in it.
 func TestUnwrapKeepsTimes(t *testing.T) {
