@@ -694,6 +694,10 @@ func (r *w3cReader) read(data []byte, w *window, t *Tally) []byte {
 			return
 		}
 		switch {
+		case sep == '\t' && len(pos) == r.count+1 && len(pos) > 2 && r.header != nil && len(r.plan.source.Embedded) == 0:
+			w.begin(w.next)
+			r.plain(data, pos, w)
+			return
 		case sep == '\t' && len(pos) > 2:
 			r.pieces(data, pos, maxFields)
 			if n := len(r.fields); n == len(pos)-1 {
@@ -720,6 +724,19 @@ func (r *w3cReader) read(data []byte, w *window, t *Tally) []byte {
 			r.record(w, r.named)
 		}
 	})
+}
+
+// plain gives the last record of the window the pieces of a line as its fields, one for each name.
+func (r *w3cReader) plain(data []byte, pos []uint32, w *window) {
+	base := uint32(cap(w.data) - cap(data))
+	cells := w.cells[(w.n-1)*w.slots:][:w.slots]
+	for _, s := range r.named {
+		p := pos[s.field:][:2]
+		cells[s.slot] = columnar.Span{Begin: base + p[0] + 1, End: base + p[1]}
+		if s.field == r.count-1 {
+			cells[s.slot].End = base + lineEnd(data, pos)
+		}
+	}
 }
 
 // cutByte is bytes.Cut at a byte; what is behind it reaches as far as p.

@@ -23,20 +23,20 @@ func (d *sourceDecoder) spansOf(f *sourceField, records []int32) (data []byte, o
 		}
 		data = w.columns[f.slots[0]].spansOf(d.spans, records, w.from)
 	} else {
-		data = w.data
-		for k, i := range records {
-			cells := w.cells[int(i)*w.slots:][:w.slots]
-			d.spans[k] = columnar.Span{}
-			for _, slot := range f.slots {
-				s := cells[slot]
+		if data = w.data; len(f.slots) == 1 && !f.named { // most
+			cells := w.cells[f.slots[0]:]
+			for k, i := range records {
+				s := cells[int(i)*w.slots]
 				if s.Begin&inSide != 0 {
 					return nil, false
 				}
-				if text := data[s.Begin:s.End]; !scan.Unknown(text) && !(f.named && columnar.IsNobody(text)) {
-					d.spans[k] = s
-					break
+				if scan.Unknown(data[s.Begin:s.End]) {
+					s = columnar.Span{}
 				}
+				d.spans[k] = s
 			}
+		} else if !d.firstSpans(f, records) {
+			return nil, false
 		}
 	}
 	if !f.direct {
@@ -51,6 +51,26 @@ func (d *sourceDecoder) spansOf(f *sourceField, records []int32) (data []byte, o
 		}
 	}
 	return data, true
+}
+
+// firstSpans finds the first texts of a field's slots that say something, as spansOf.
+func (d *sourceDecoder) firstSpans(f *sourceField, records []int32) bool {
+	w := d.w
+	for k, i := range records {
+		cells := w.cells[int(i)*w.slots:][:w.slots]
+		d.spans[k] = columnar.Span{}
+		for _, slot := range f.slots {
+			s := cells[slot]
+			if s.Begin&inSide != 0 {
+				return false
+			}
+			if text := w.data[s.Begin:s.End]; !scan.Unknown(text) && !(f.named && columnar.IsNobody(text)) {
+				d.spans[k] = s
+				break
+			}
+		}
+	}
+	return true
 }
 
 // times reads the times of the selected records into d.ints, skips those without one,
