@@ -399,7 +399,7 @@ func (b *bulkJudge) service(s *downloadService, series splitSeries, n int) {
 		limits, u := b.limits[n][h], &b.halves[h].all[n]
 		z := 0.0
 		switch {
-		case b.over(h, n) && !limits.known(u.value, series.past, u.likeDay(b.in.Day)) && !b.in.weekly(&limits.quantity, s.key, u.value, series.past):
+		case b.over(h, n) && !b.inputOf(s).known(&limits.quantity, s.key, u.value, series.past, u.likeDay(b.in.Day)) && !b.in.weekly(&limits.quantity, s.key, u.value, series.past):
 			z = u.z(&limits.quantity) / b.o.Threshold
 		case b.isCold(h, n, series.today) && !b.in.habitual(&limits.quantity, s.key, u.value, series.past):
 			z = limits.cold(series.today)

@@ -136,13 +136,19 @@ func (q *quantity) days(x int64, past []Row, counts func(d Day) bool) (n int) {
 
 // known reports whether a day with x, over the threshold, is nothing new: it is a habit, or
 // x is not large and there was at least half of it on one earlier day for which counts
-// returns true. A tenth of the people have such a day now and then.
-func (q *quantity) known(x int64, past []Row, counts func(d Day) bool) bool {
-	least := habitDays
-	if x < q.large {
-		least = 1
+// returns true, which was reported or passed again. A tenth of the people have such a day now
+// and then. Where each day takes a little more than the last, none of them explains the next.
+func (in *Input) known(q *quantity, k Key, x int64, past []Row, counts func(d Day) bool) bool {
+	for i, passed := len(past)-1, false; x < q.large && i >= 0; i-- {
+		if d := past[i].Day; counts(d) {
+			value := q.of(&past[i])
+			if value >= x-x/2 && (passed || in.Flagged(k, d)) {
+				return true
+			}
+			passed = passed || value < x/4
+		}
 	}
-	return q.days(x, past, counts) >= least
+	return q.days(x, past, counts) >= habitDays
 }
 
 // A theft goes on for spree days at most. A volume seen before that recurs now and then.

@@ -280,7 +280,7 @@ func (o *uploadZScoreOptions) scoreRobust(in *Input, risk int) []Finding {
 		switch {
 		case o.cold(u) && !in.habitual(&bytesOut, key, u.value, past):
 			feed.cold = append(feed.cold, o.newcomer(in, s, u))
-		case (o.over(u) || outgrown || ratio >= highPeerRatio) && !bytesOut.known(u.value, past, u.likeDay(in.Day)) && !in.weekly(&bytesOut, key, u.value, past):
+		case (o.over(u) || outgrown || ratio >= highPeerRatio) && !in.known(&bytesOut, key, u.value, past, u.likeDay(in.Day)) && !in.weekly(&bytesOut, key, u.value, past):
 			f := o.unusual(in, s, u)
 			if ratio >= highPeerRatio {
 				f.RiskScore = risk + (100-risk)/5
