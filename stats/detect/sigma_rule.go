@@ -24,7 +24,8 @@ What it sees: rows of any log that a rule describes. All that one entity did to 
 its count, bytes and first examples; the rule's level gives severity and risk, its tag the technique. If nobody else matched a rule about exfiltration
 in the 30 days before, its match is news to the company and counts one level more, up to high. A rule that says where data goes has the destination
 as its object, and counts as its destination's level if nobody sent there before and new destinations are rare. What an entity did on four days before,
-as often and at the same object, is a habit and counts as low. For a
+as often and at the same object, is a habit and counts as low. What three did on four days counts one level less, and
+what ten did on ten days as low, if its rule is of level high. For a
 correlation, all windows of a day and group are one finding: its entity is the user, address or host that it groups by, else the
 rule itself; it counts the matches in windows that hold, shows the last match of each rule when it first held, and its
 evidence is the match that made it hold. Counts and values are taken per feed; temporal correlations see all feeds.
@@ -94,11 +95,12 @@ func newsLevel(rule *sigma.Rule, level string) string {
 // goes to a private mailbox is compared with what went to one. habit is on how many days
 // before the entity matched the same, as often, if that is what it does.
 type novelty struct {
-	rule, destination, habit  int
-	most                      int64 // matches of anyone on a day before, of a burst
-	private, burst, practised bool
-	known                     bool // somebody sent to its destination a week ago and before
-	own                       bool // it is shared with the entity's own domain
+	rule, destination, habit int
+	most                     int64 // matches of anyone on a day before, of a burst
+	private, burst           bool
+	practised, common        bool
+	known                    bool // somebody sent to its destination a week ago and before
+	own                      bool // it is shared with the entity's own domain
 }
 
 // level returns the level that a match of a rule counts as.
@@ -110,6 +112,8 @@ func (n novelty) level(rule *sigma.Rule) string {
 	switch {
 	case n.rule > 0 || n.burst:
 		level = newsLevel(rule, level)
+	case n.common && level == "high":
+		level = "low"
 	case (n.practised || n.known) && (level == "medium" || level == "high"):
 		level = sigma.Levels[slices.Index(sigma.Levels, level)-1]
 	}
@@ -139,6 +143,8 @@ func (n novelty) text(rule *sigma.Rule) string {
 		text += fmt.Sprintf(", and as %s because nobody had more than %s on a day before", more, count(n.most, "time"))
 	case n.known && n.rule == 0 && n.destination == 0:
 		text += fmt.Sprintf(", and as %s because others or it sent there more than a week before", more)
+	case n.common && more == "low" && counts == "high":
+		text += fmt.Sprintf(", and as %s because %d or more matched it%s on %s before", more, custom, how, count(custom, "day"))
 	case n.practised && n.rule == 0 && n.destination == 0:
 		text += fmt.Sprintf(", and as %s because several others matched it%s in the days before", more, how)
 	case n.rule > 0 && more == newsLevel(rule, counts):
@@ -192,6 +198,7 @@ type past struct {
 
 	jobs      int   // how many of who match it out of habit
 	practised bool  // it finds what people of the company do: at least practice of them, on habitDays days
+	common    bool  // at least custom of them, on as many days
 	begins    []Day // the days of first, each once, in order
 }
 
@@ -285,10 +292,14 @@ func (p *past) settle() {
 		}
 	}
 	p.practised = len(p.who) >= practice && len(days) >= habitDays
+	p.common = len(p.who) >= custom && len(days) >= custom
 	p.begins = slices.Compact(slices.Sorted(maps.Values(p.first)))
 }
 
-const practice = 3
+// practice is how many who match a rule make it what people of the company do. custom is how
+// many make it what they do nearly every day, on as many days: each match of a rule of level
+// high would be a finding to look at, and the one that matters would not be seen among them.
+const practice, custom = 3, 10
 
 // A day with at least burst matches of a rule is much if it is also burstRise times the most
 // that anyone had on a day before.
@@ -317,6 +328,7 @@ func (o *sigmaRuleOptions) news(in *Input, before precedents, k Key, rule *sigma
 		return n
 	}
 	k.Object = ""
+	n.practised, n.common = p.practised, p.common // also in the first days of a log, when nothing is new
 	covered := in.baselineDays(feed.Feed)
 	if len(covered) < o.NewDays {
 		return n
@@ -336,7 +348,6 @@ func (o *sigmaRuleOptions) news(in *Input, before precedents, k Key, rule *sigma
 	if n.burst = total >= burst && total >= burstRise*p.most; n.burst {
 		n.most = p.most
 	}
-	n.practised = p.practised
 	n.known = placed && in.Day-first >= spree
 	if placed && first == in.Day && p.there[what] <= maxTogether {
 		learnt := slices.Min(covered) + Day(o.NewDays) // before, all are new
