@@ -18,7 +18,7 @@ type firstDestinationOptions struct {
 	Share      float64 `yaml:"share" unit:"%" tune:"1 5 20 50" doc:"it must also get this share of what the entity sends on a usual day; to those who send gigabytes for a living a few megabytes are nothing"`
 	MinDays    int     `yaml:"min_days" unit:"days" doc:"with fewer days of history nothing is called new"`
 	EntityDays int     `yaml:"entity_days" unit:"days" doc:"the entity must have been seen on this many days before; to a newcomer everything is new, and only what would be of high severity is reported"`
-	Rare       float64 `yaml:"rare" unit:"%" doc:"a destination that at most this share of the others use has a higher risk"`
+	Rare       float64 `yaml:"rare" unit:"%" doc:"a destination that at most this share of the others use, or one of them, has a higher risk"`
 	Common     float64 `yaml:"common" unit:"%" doc:"one that at least this share of them use has a lower risk"`
 	Young      int     `yaml:"young" unit:"days" doc:"a destination is new to the entity for so long; one that nobody used longer ago has a higher risk"`
 	Network    int     `yaml:"network" unit:"entities" doc:"an address that answers with a tenth or more of what it gets is not new if so many others use its network (/16, /32 of IPv6): calls go to another relay of the same network each time"`
@@ -28,7 +28,7 @@ type firstDestinationOptions struct {
 
 const firstDestinationDoc = `Uploads to a destination that the entity never used before.
 
-What it sees: 20 MB or more in a day, or 100 MB if more than 2 % of the others use it, and a twentieth of the entity's usual day, to a registered domain, a cloud host or an
+What it sees: 20 MB or more in a day, or 100 MB if more than one and 2 % of the others use it, and a twentieth of the entity's usual day, to a registered domain, a cloud host or an
 address that it did not use in the 90 days before, with whatever request and however few bytes; or less a day, if it makes 100 MB
 within 7 days of the first use; or 100 MB to several such places, which nobody used until a week ago, together. The risk is higher if at most
 2 % of the others use it, or if nobody did until a week ago, and then once more if the machine uses at most five destinations; it is lower if half of them use it. The hosts of a file sharing service count as one there. 200 MB and five times what the
@@ -149,7 +149,7 @@ func (o *firstDestinationOptions) score(in *Input, risk int) []Finding {
 			findings = append(findings, o.spread(in, entity, h, risk))
 			delete(hauls, entity)
 		}
-		if f.small || p.share() > o.Rare && p.first < in.Day-Day(o.Young) && f.BytesOut < int64(o.KnownFloor) {
+		if f.small || p.entities >= minPeers && !p.rare(o.Rare) && p.first < in.Day-Day(o.Young) && f.BytesOut < int64(o.KnownFloor) {
 			continue
 		}
 		high := o.strange(in, f, p) && o.high(f.BytesOut, f.exceeds, in.Day-f.since+1) || isResolver(f.Object)
@@ -388,10 +388,10 @@ func (o *firstDestinationOptions) finding(in *Input, u *firstUse, p *popularity,
 		usual = "it sends " + size(u.usual) + " in all on a usual day"
 	}
 	percent := 100
-	switch share := p.share(); {
-	case share <= o.Rare:
+	switch {
+	case p.rare(o.Rare):
 		percent += riskStep
-	case share >= o.Common:
+	case p.share() >= o.Common:
 		percent -= riskStep
 	}
 	since := ""

@@ -107,6 +107,13 @@ func (p *popularity) share() float64 {
 	return 100 * float64(users) / float64(entities)
 }
 
+// rare reports whether at most a share of the others use a destination, in percent, or one of them: of forty
+// people, one is more than a hundredth, and may be the server that makes the backups.
+func (p *popularity) rare(percent float64) bool {
+	users, _ := p.others()
+	return p.entities >= minPeers && (users <= 1 || p.share() <= percent)
+}
+
 // tenant reports whether a destination is a tenant in which most of the company works. Some people are
 // in the log twice, by name and by address, and machines are, too.
 func (p *popularity) tenant(object string) bool {
