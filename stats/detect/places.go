@@ -259,20 +259,33 @@ func (p *placer) textsAfter(peak sight, o *others, midnight int64) []string {
 
 // append appends evidence to the value of a record, with times from midnight.
 func (p *placer) append(b []byte, peak sight, o *others, midnight int64) []byte {
+	return p.appendOthers(p.appendPeak(b, peak, o, midnight), peak, o, midnight)
+}
+
+// appendPeak appends how many rows are evidence, and the first of them.
+func (p *placer) appendPeak(b []byte, peak sight, o *others, midnight int64) []byte {
 	if peak.bytes == 0 {
 		return append(b, 0)
 	}
-	b = binary.AppendUvarint(b, uint64(1+o.n))
-	log := int32(0)
-	for i := -1; i < o.n; i++ {
-		if i >= 0 {
-			peak = o.of[i]
-		}
-		b = binary.AppendUvarint(binary.AppendUvarint(b, uint64(peak.bytes)), uint64(peak.time-midnight))
-		b = p.appendLog(binary.AppendUvarint(b, uint64(peak.at.Record)), peak.at.Object, log)
-		log = peak.at.Object
+	return p.appendSight(binary.AppendUvarint(b, uint64(1+o.n)), &peak, 0, midnight)
+}
+
+// appendOthers appends the evidence after the peak.
+func (p *placer) appendOthers(b []byte, peak sight, o *others, midnight int64) []byte {
+	if peak.bytes == 0 {
+		return b
+	}
+	log := peak.at.Object
+	for i := range o.of[:o.n] {
+		b = p.appendSight(b, &o.of[i], log, midnight)
+		log = o.of[i].at.Object
 	}
 	return b
+}
+
+func (p *placer) appendSight(b []byte, s *sight, log int32, midnight int64) []byte {
+	b = binary.AppendUvarint(binary.AppendUvarint(b, uint64(s.bytes)), uint64(s.time-midnight))
+	return p.appendLog(binary.AppendUvarint(b, uint64(s.at.Record)), s.at.Object, log)
 }
 
 // appendLog appends the name of a log and its length plus 1, or 0 if it is the one that the record has
@@ -296,22 +309,37 @@ func (p *placer) logOf(d *decoder, before int32) int32 {
 
 // evidence reads what append wrote.
 func (p *placer) evidence(d *decoder, midnight int64) (peak sight, o others) {
-	n := d.uvarint()
-	if n > maxPlaces {
-		d.bad = true
-		return peak, o
-	}
-	log := int32(0)
-	for i := range int(n) {
-		s := sight{bytes: int64(d.uvarint()), time: int64(d.uvarint()) + midnight}
-		s.at.Record = int64(d.uvarint())
-		log = p.logOf(d, log)
-		s.at.Object = log
-		if i == 0 {
-			peak = s
-		} else {
-			o.of[i-1], o.n = s, i
-		}
-	}
+	n, peak := p.peak(d, midnight)
+	p.others(d, &o, n-1, peak, midnight)
 	return peak, o
+}
+
+// peak reads what appendPeak wrote.
+func (p *placer) peak(d *decoder, midnight int64) (n int, peak sight) {
+	of := d.uvarint()
+	if of > maxPlaces {
+		d.bad = true
+		return 0, peak
+	}
+	if of > 0 {
+		peak = p.sight(d, 0, midnight)
+	}
+	return int(of), peak
+}
+
+// others reads what appendOthers wrote: n rows.
+func (p *placer) others(d *decoder, o *others, n int, peak sight, midnight int64) {
+	log := peak.at.Object
+	for o.n = 0; o.n < n; o.n++ {
+		o.of[o.n] = p.sight(d, log, midnight)
+		log = o.of[o.n].at.Object
+	}
+}
+
+// sight reads what appendSight wrote.
+func (p *placer) sight(d *decoder, log int32, midnight int64) sight {
+	s := sight{bytes: int64(d.uvarint()), time: int64(d.uvarint()) + midnight}
+	s.at.Record = int64(d.uvarint())
+	s.at.Object = p.logOf(d, log)
+	return s
 }

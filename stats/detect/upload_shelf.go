@@ -168,10 +168,13 @@ func (u *uploads) takeCells(p *volumeSection, block []byte, day Day, s *sieve) b
 		} else {
 			t = &total{}
 		}
-		n, rest, _ := u.places.volume(&d, int64(day)*dayMicros, &t.volumeParts)
-		if d.bad {
+		midnight := int64(day) * dayMicros
+		n, more := u.places.volume(&d, midnight)
+		rest, ok := more.read(u.places, midnight, &t.hourly)
+		if d.bad || !ok {
 			return false
 		}
+		t.refused.merge(more.refused)
 		if left {
 			u.merge(t, &n, &rest)
 			continue
