@@ -280,6 +280,31 @@ func killWorld(late bool) map[string]string {
 	return files
 }
 
+// madeAlong tells whether what is made of history along with others is there before all of these are: a run that is
+// killed in between would leave the day without it.
+func madeAlong(t *testing.T, steps []string) {
+	along, last := map[string]int{}, map[string]int{}
+	for i, step := range steps {
+		aggregate, date, ok := strings.Cut(strings.TrimPrefix(step, "put v2/aggregate="), "/date=")
+		date, done := strings.CutSuffix(date, "/_done.json")
+		switch {
+		case !ok || !done || date == "2026-03-20":
+		case aggregate == "rule_day":
+			along[date] = i
+		default:
+			last[date] = i
+		}
+	}
+	if len(along) == 0 || len(along) != len(last) {
+		t.Fatalf("%d days of history have rule_day, %d have others", len(along), len(last))
+	}
+	for date, i := range along {
+		if i > last[date] {
+			t.Errorf("rule_day of %s was written after all others", date)
+		}
+	}
+}
+
 // If this fails, a run that is killed loses or doubles something, or leaves it for somebody
 // to mend by hand. OUTFLOW_LONG=1 kills at all steps, as make killtest does.
 func TestKilled(t *testing.T) {
@@ -326,6 +351,9 @@ func TestKilled(t *testing.T) {
 				}
 				want := results(w.files())
 				t.Logf("%d steps:\n%s", len(steps), strings.Join(steps, "\n"))
+				if c.before == nil && c.run[0] == "run" {
+					madeAlong(t, steps)
+				}
 				kills := 0
 				for i := 0; i < 2*len(steps); i += stride {
 					how := strconv.Itoa(i/2 + 1)

@@ -362,46 +362,62 @@ func (s *state) commit(ctx context.Context, f *foldSpan, result *folded) error {
 		}
 		dones[day] = done
 	}
-	aggregates := result.largestFirst(f.aggregates)
-	of := make([]map[detect.Day]store.Done, len(aggregates))
-	for i, a := range aggregates {
-		of[i] = maps.Clone(dones)
-		if f.gaps != nil {
-			maps.DeleteFunc(of[i], func(day detect.Day, done store.Done) bool {
-				before, lacking := f.gaps[a][day]
-				if lacking && lost(&before.Done, day.String(), done.Inputs) {
-					s.incomplete[day] = true
-					return true
-				}
-				return !lacking
-			})
+	of := map[*detect.Aggregate]map[detect.Day]store.Done{}
+	var along, others []*detect.Aggregate
+	for _, a := range result.largestFirst(f.aggregates) {
+		of[a] = maps.Clone(dones)
+		if f.gaps == nil {
+			others = append(others, a)
+			continue
+		}
+		maps.DeleteFunc(of[a], func(day detect.Day, done store.Done) bool {
+			before, lacking := f.gaps[a][day]
+			if lacking && lost(&before.Done, day.String(), done.Inputs) {
+				s.incomplete[day] = true
+				return true
+			}
+			return !lacking
+		})
+		if a.JudgedOnly {
+			along = append(along, a)
+		} else {
+			others = append(others, a)
 		}
 	}
+	// No log of history is read for those along with others alone. If a run were killed when all others of a
+	// day are there, the next one would not make them.
+	for _, part := range [][]*detect.Aggregate{along, others} {
+		if err := s.merge(ctx, part, of, result); err != nil {
+			return stateError(s.config, err)
+		}
+	}
+	for a, days := range of {
+		for day := range days {
+			delete(s.distrusted, partitionKey{s.aggregate(a).Folder, day.String()})
+		}
+	}
+	return nil
+}
+
+// merge merges aggregates, and writes their partitions of the days in of.
+func (s *state) merge(ctx context.Context, aggregates []*detect.Aggregate, of map[*detect.Aggregate]map[detect.Day]store.Done, result *folded) error {
 	var failed atomic.Bool
-	err = together(s.config.mergesAtOnce(), len(aggregates), func(i int) (err error) {
+	return together(s.config.mergesAtOnce(), len(aggregates), func(i int) (err error) {
 		if failed.Load() {
 			return nil
 		}
-		defer s.p.trace.task("merge " + aggregates[i].Name)()
+		a := aggregates[i]
+		defer s.p.trace.task("merge " + a.Name)()
 		if result.parts != nil {
-			err = s.commitParts(ctx, aggregates[i], of[i], result.parts)
+			err = s.commitParts(ctx, a, of[a], result.parts)
 		} else {
-			err = s.commitRows(ctx, aggregates[i], of[i], result.Rows(aggregates[i]))
+			err = s.commitRows(ctx, a, of[a], result.Rows(a))
 		}
 		if err != nil {
 			failed.Store(true)
 		}
 		return err
 	})
-	if err != nil {
-		return stateError(s.config, err)
-	}
-	for i, a := range aggregates {
-		for day := range of[i] {
-			delete(s.distrusted, partitionKey{s.aggregate(a).Folder, day.String()})
-		}
-	}
-	return nil
 }
 
 // mergeMemory is how many bytes merging an aggregate may take besides the rows: a row
