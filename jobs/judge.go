@@ -255,8 +255,8 @@ func (h *history) judge(c *Config, days []detect.Day) ([]detect.Finding, error) 
 			partitions := h.between(d.Aggregate, day-detect.Day(d.History), day)
 			in := h.input(c, d, partitions, day)
 			in.Baseline = keepBaseline(w)
-			if err := sideBySide(merged(partitions), []consumer{func(rows seriesByKey) {
-				in.Series = rows
+			if err := sideBySide(func(store.Needed[detect.Row]) rowBlocks { return merged(partitions) }, []consumer{func(series seriesFor) {
+				in.Series = series.of(d, day)(detect.Pass{})
 				detect.UploadBaselines(d, in)
 			}}); err != nil {
 				return nil, err
@@ -349,8 +349,9 @@ func (h *history) judgeDay(c *Config, r *detectionGroup, day detect.Day, baselin
 			in.Baseline = keepBaseline(baselines)
 		}
 		in.Beacons = func(b *detect.Beacon) { h.beacons = append(h.beacons, *b) }
-		consumers = append(consumers, func(rows seriesByKey) {
-			in.Series = r.historyOf(d, rows, day)
+		consumers = append(consumers, func(series seriesFor) {
+			in.Over = series.of(d, day)
+			in.Series = in.Over(detect.Pass{})
 			found[i] = detect.Judge(d, in)
 		})
 	}
@@ -359,14 +360,6 @@ func (h *history) judgeDay(c *Config, r *detectionGroup, day detect.Day, baselin
 	}
 	err := r.consume(partitions, day, consumers)
 	return slices.Concat(found...), err
-}
-
-// historyOf returns the rows that a detection reads of those of its group.
-func (r *detectionGroup) historyOf(d *detect.Detection, rows seriesByKey, day detect.Day) seriesByKey {
-	if history := detect.Day(d.History); history < r.history {
-		return between(rows, day-history, day)
-	}
-	return rows
 }
 
 // shortOn reports whether all feeds of the judged day, the last of partitions, have too few days of
@@ -394,27 +387,31 @@ func (r *detectionGroup) consume(partitions []*partition, day detect.Day, consum
 	switch {
 	case r.held != nil:
 		for _, consume := range consumers {
-			consume(r.held.byKey(r.first(day), day))
+			consume(r.held.series)
 		}
 		return nil
 	case r.sorts:
 		if err := r.sort(day); err != nil {
 			return err
 		}
-		for i, consume := range consumers {
-			consumers[i] = func(rows seriesByKey) { consume(between(rows, r.first(day), day)) }
-		}
 		return sideBySide(r.sorted.on(partitions[len(partitions)-1]), consumers)
 	}
-	if past := r.past(); past != nil {
-		partitions = slices.Clone(partitions)
-		for i, p := range partitions {
+	return sideBySide(func(needed store.Needed[detect.Row]) rowBlocks {
+		past := r.past()
+		if past == nil {
+			return merged(partitions)
+		}
+		if needed.NoLists {
+			past = slices.DeleteFunc(past, store.ColumnsOf[detect.Row]().IsList)
+		}
+		read := slices.Clone(partitions)
+		for i, p := range read {
 			if p.day < day && p.part != nil {
-				partitions[i] = &partition{day: p.day, rows: p.part(past)}
+				read[i] = &partition{day: p.day, rows: p.part(past)}
 			}
 		}
-	}
-	return sideBySide(merged(partitions), consumers)
+		return merged(read)
+	}, consumers)
 }
 
 // input returns the input of a detection on a day, without the rows.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"iter"
 	"slices"
-	"sort"
 	"unsafe"
 
 	"outflow/columnar/store"
@@ -177,16 +176,14 @@ func (h *heldRows) size() int64 {
 	return int64(cap(h.rows))*rowBytes + h.texts
 }
 
-// byKey yields the series of the days first … last.
-func (h *heldRows) byKey(first, last detect.Day) seriesByKey {
+// series yields the series for a scope.
+func (h *heldRows) series(p scope) seriesByKey {
 	return func(yield func(detect.Key, []detect.Row) bool) {
 		begin := 0
 		for _, end := range h.ends {
-			rows := h.rows[begin:end]
+			rows := p.clip(h.rows[begin:end])
 			begin = end
-			from := sort.Search(len(rows), func(i int) bool { return rows[i].Day >= first })
-			to := sort.Search(len(rows), func(i int) bool { return rows[i].Day > last })
-			if from < to && !yield(rows[from].Key, rows[from:to:to]) {
+			if len(rows) > 0 && p.wants(rows[0].Key) && !yield(rows[0].Key, rows) {
 				return
 			}
 		}
@@ -197,7 +194,7 @@ func (h *heldRows) byKey(first, last detect.Day) seriesByKey {
 // temporary file: of days before a judged one only the columns that are read.
 type sortedRows struct {
 	scratch *store.Scratch[detect.Row]
-	blocks  iter.Seq2[[]detect.Row, error]
+	blocks  store.Blocks[detect.Row]
 	part    bool // not all columns
 
 	from, to detect.Day // the days that can be judged by them
@@ -238,142 +235,240 @@ func ofOneKey(rows []detect.Row) int {
 	return n
 }
 
-// byKey yields the rows in blocks that hold all rows of their keys.
-func (s *sortedRows) byKey(yield func([]detect.Row, error) bool) {
-	var long []detect.Row // of a key with more rows than a block
-	for block, err := range s.blocks {
-		if len(long) > 0 && (err != nil || block[0].Key != long[0].Key) {
-			if !yield(long, nil) {
+// byKey yields the rows that are needed in blocks that hold all rows of their keys.
+func (s *sortedRows) byKey(needed store.Needed[detect.Row]) rowBlocks {
+	return func(yield func([]detect.Row, error) bool) {
+		var long []detect.Row // of a key with more rows than a block
+		for block, err := range s.blocks(needed) {
+			if len(long) > 0 && (err != nil || block[0].Key != long[0].Key) {
+				if !yield(long, nil) {
+					return
+				}
+				long = long[:0]
+			}
+			if err != nil {
+				yield(nil, err)
 				return
 			}
-			long = long[:0]
+			if len(long) > 0 || len(block) == blockRows && block[0].Key == block[blockRows-1].Key {
+				long = append(long, block...)
+				continue
+			}
+			if !yield(block, nil) {
+				return
+			}
 		}
-		if err != nil {
-			yield(nil, err)
-			return
+		if len(long) > 0 {
+			yield(long, nil)
 		}
-		if len(long) > 0 || len(block) == blockRows && block[0].Key == block[blockRows-1].Key {
-			long = append(long, block...)
-			continue
-		}
-		if !yield(block, nil) {
-			return
-		}
-	}
-	if len(long) > 0 {
-		yield(long, nil)
 	}
 }
 
 var errSorted = errors.New("the rows of a day are not those that were sorted before")
 
-// on yields the rows, those of a judged day with all columns.
-func (s *sortedRows) on(judged *partition) rowBlocks {
-	if !s.part {
-		return s.byKey
-	}
-	return func(yield func([]detect.Row, error) bool) {
-		next, stop := iter.Pull2(judged.rows)
-		defer stop()
-		today := cursor{next: next}
-		if err := today.step(); err != nil {
-			yield(nil, err)
-			return
+// on returns the rows, those of a judged day with all columns.
+func (s *sortedRows) on(judged *partition) rowSource {
+	if !s.part { // the judged day's lists are among them
+		return func(needed store.Needed[detect.Row]) rowBlocks {
+			needed.NoLists = false
+			return s.byKey(needed)
 		}
-		var of []int // where in the block the judged day's rows are
-		for block, err := range s.byKey {
-			of = of[:0]
-			for i := range block {
-				if block[i].Day != judged.day {
-					continue
-				}
-				if len(today.rows) == 0 || today.rows[0].Key != block[i].Key {
-					err = errSorted
-					break
-				}
-				block[i] = today.rows[0]
-				of = append(of, i)
-				if err = today.step(); err != nil {
-					break
-				}
-			}
-			if !yield(block, err) || err != nil {
+	}
+	return func(needed store.Needed[detect.Row]) rowBlocks {
+		return func(yield func([]detect.Row, error) bool) {
+			next, stop := iter.Pull2(judged.rows)
+			defer stop()
+			today := cursor{next: next}
+			if err := today.step(); err != nil {
+				yield(nil, err)
 				return
 			}
-			for _, i := range of { // Scratch.Part wants the other columns back as they were
-				block[i] = detect.Row{}
+			var of []int // where in the block the judged day's rows are
+			for block, err := range s.byKey(needed) {
+				of = of[:0]
+				for i := range block {
+					if block[i].Day != judged.day {
+						continue
+					}
+					if len(today.rows) == 0 || today.rows[0].Key != block[i].Key {
+						err = errSorted
+						break
+					}
+					block[i] = today.rows[0]
+					of = append(of, i)
+					if err = today.step(); err != nil {
+						break
+					}
+				}
+				if !yield(block, err) || err != nil {
+					return
+				}
+				for _, i := range of { // store.Blocks wants the other columns back as they were
+					block[i] = detect.Row{}
+				}
 			}
 		}
 	}
 }
 
-// between yields the series of the days first … last.
-func between(rows seriesByKey, first, last detect.Day) seriesByKey {
-	return func(yield func(detect.Key, []detect.Row) bool) {
-		for key, rows := range rows {
-			for len(rows) > 0 && rows[0].Day < first {
-				rows = rows[1:]
-			}
-			n := len(rows)
-			for n > 0 && rows[n-1].Day > last {
-				n--
-			}
-			if n > 0 && !yield(key, rows[:n:n]) {
-				return
-			}
-		}
-	}
-}
+// A rowSource returns rows, at least those that are needed.
+type rowSource = func(store.Needed[detect.Row]) rowBlocks
 
 // seriesByKey yields the series of each key, as detect.Input has them.
 type seriesByKey = iter.Seq2[detect.Key, []detect.Row]
 
-// A consumer ranges over the series, once or several times.
-type consumer func(rows seriesByKey)
+// A scope is what is needed of the series: the days, and what a pass needs.
+type scope struct {
+	detect.Pass
+	first, last detect.Day
+}
+
+// clip returns the rows of a series that are of the days of the scope.
+func (p *scope) clip(rows []detect.Row) []detect.Row {
+	for len(rows) > 0 && rows[0].Day < p.first {
+		rows = rows[1:]
+	}
+	n := len(rows)
+	for n > 0 && rows[n-1].Day > p.last {
+		n--
+	}
+	return rows[:n:n]
+}
+
+// wants reports whether a key is needed.
+func (p *scope) wants(k detect.Key) bool { return p.Keys == nil || p.Keys(k) }
+
+// of returns a function that returns the series for the passes of a detection that judges a day.
+func (series seriesFor) of(d *detect.Detection, day detect.Day) func(detect.Pass) seriesByKey {
+	return func(p detect.Pass) seriesByKey { return series(scope{p, day - detect.Day(d.History), day}) }
+}
+
+// seriesFor returns the series for a scope.
+type seriesFor func(scope) seriesByKey
+
+// A consumer ranges over series, once or several times.
+type consumer func(series seriesFor)
+
+// A reader is the state of a consumer.
+type reader struct {
+	scope   scope
+	reading bool // it began the pass before the rows came, and has not ended it
+	more    func() (struct{}, bool)
+	// What scope.Keys has answered for keys that have not come yet, and for the last.
+	asked   detect.Key
+	answers []bool
+	answer  bool
+	any     bool // a key was asked
+}
+
+func (r *reader) begin(p scope) { r.scope, r.answers, r.any = p, r.answers[:0], false }
+
+// need returns a bit for each of the rows of a key that the reader needs. Rows of a key may
+// come in several parts.
+func (r *reader) need(rows []detect.Row) (bits uint64) {
+	for i := range rows {
+		if d := rows[i].Day; r.scope.first <= d && d <= r.scope.last {
+			bits |= 1 << i
+		}
+	}
+	if bits == 0 || r.scope.Keys == nil {
+		return bits
+	}
+	if k := rows[0].Key; !r.any || k != r.asked {
+		r.asked, r.any, r.answer = k, true, r.scope.Keys(k)
+		r.answers = append(r.answers, r.answer)
+	}
+	if !r.answer {
+		return 0
+	}
+	return bits
+}
+
+// wants reports whether the reader needs a key that comes.
+func (r *reader) wants(k detect.Key) (answer bool) {
+	if len(r.answers) == 0 {
+		return r.scope.wants(k)
+	}
+	answer = r.answers[0]
+	r.answers = r.answers[1:]
+	return answer
+}
 
 // sideBySide runs consumers of the same rows and reads the rows once for all of them.
 // It lets each consumer run up to its next range. When all that have not ended wait
 // for rows, it goes over the rows.
-func sideBySide(rows rowBlocks, consumers []consumer) error {
-	pass := 0
-	var block []detect.Row // nil: the pass is at its end
-	var running []func() (struct{}, bool)
+func sideBySide(rows rowSource, consumers []consumer) error {
+	turn := 0
+	var block []detect.Row // nil: the turn is at its end
+	var ends []int         // where in it the rows of each key end
+	var running []*reader
 	for _, consume := range consumers {
-		next, stop := iter.Pull(func(wait func(struct{}) bool) {
-			consume(func(yield func(detect.Key, []detect.Row) bool) {
-				for last := pass; wait(struct{}{}); {
-					if pass == last {
-						continue // this pass began before the range
-					}
-					if block == nil {
-						return
-					}
-					for rest := block; len(rest) > 0; {
-						n := ofOneKey(rest)
-						if !yield(rest[0].Key, rest[:n:n]) {
+		r := &reader{}
+		more, stop := iter.Pull(func(wait func(struct{}) bool) {
+			consume(func(p scope) seriesByKey {
+				return func(yield func(detect.Key, []detect.Row) bool) {
+					r.begin(p)
+					defer func() { r.reading = false }()
+					for last := turn; wait(struct{}{}); {
+						if turn == last {
+							continue // this turn began before the range
+						}
+						if block == nil {
 							return
 						}
-						rest = rest[n:]
+						begin := 0
+						for _, end := range ends {
+							series := r.scope.clip(block[begin:end])
+							begin = end
+							if len(series) > 0 && r.wants(series[0].Key) && !yield(series[0].Key, series) {
+								return
+							}
+						}
 					}
 				}
 			})
 		})
 		defer stop()
-		running = append(running, next)
+		r.more = more
+		running = append(running, r)
 	}
 	step := func() {
-		running = slices.DeleteFunc(running, func(next func() (struct{}, bool)) bool {
-			_, more := next()
+		running = slices.DeleteFunc(running, func(r *reader) bool {
+			_, more := r.more()
 			return !more
 		})
 	}
+	needed := store.Needed[detect.Row]{
+		Head: 1 + len(store.ColumnsOf[detect.Key]().Names()), // day and key
+		Rows: func(block []detect.Row) (bits uint64) {
+			for at := 0; at < len(block); {
+				n := ofOneKey(block[at:])
+				for _, r := range running {
+					if r.reading {
+						bits |= r.need(block[at:at+n]) << at
+					}
+				}
+				at += n
+			}
+			return bits
+		},
+	}
 	for step(); len(running) > 0; {
-		pass++
-		for b, err := range rows {
+		turn++
+		needed.NoLists = true
+		for _, r := range running {
+			r.reading = true
+			needed.NoLists = needed.NoLists && r.scope.NoLists
+		}
+		for b, err := range rows(needed) {
 			if err != nil {
 				return err
 			}
-			block = b
+			block, ends = b, ends[:0]
+			for at := 0; at < len(b); {
+				at += ofOneKey(b[at:])
+				ends = append(ends, at)
+			}
 			step()
 		}
 		block = nil

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"reflect"
 	"slices"
@@ -228,7 +229,7 @@ func TestScratchAndMerge(t *testing.T) {
 		got = got[:0:0]
 		for range 2 {
 			got = got[:0]
-			for key, rows := range h.byKey(first, last) {
+			for key, rows := range h.series(scope{first: first, last: last}) {
 				if n := len(got); n > 0 && got[n-1].Key == key || key != rows[0].Key {
 					t.Fatalf("the rows of %q are not in one place", key)
 				}
@@ -243,6 +244,9 @@ func TestScratchAndMerge(t *testing.T) {
 		}
 	}
 }
+
+// allDays is the scope of all days.
+var allDays = scope{last: math.MaxInt32}
 
 // only returns a row with the columns of the key and those named.
 func only(row detect.Row, columns []string) detect.Row {
@@ -284,10 +288,10 @@ func TestSortedRows(t *testing.T) {
 				}
 			}
 			slices.SortStableFunc(want, func(a, b detect.Row) int { return a.Key.Compare(b.Key) })
-			read := func(rows seriesByKey) {
+			read := func(series seriesFor) {
 				for range 2 {
 					var got []detect.Row
-					for key, rows := range g.historyOf(d, rows, p.day) {
+					for key, rows := range series.of(d, p.day)(detect.Pass{}) {
 						if n := len(got); n > 0 && got[n-1].Key == key || key != rows[0].Key {
 							t.Fatalf("the rows of %q are not in one place", key)
 						}
@@ -298,7 +302,44 @@ func TestSortedRows(t *testing.T) {
 					}
 				}
 			}
-			if err := g.consume(h.partitions(g, p.day), p.day, []consumer{read, func(seriesByKey) {}, read}); err != nil {
+			// Others read the rows beside it, and need only some of them.
+			some := func(series seriesFor) {
+				for pass := range 3 {
+					wants := func(k detect.Key) bool { return (len(k.Entity)+len(k.Object)+pass)%3 == 0 }
+					var want, got []detect.Row
+					for key, rows := range series.of(d, p.day)(detect.Pass{}) {
+						if wants(key) {
+							want = append(want, rows...)
+						}
+					}
+					var asked []detect.Key
+					over := series.of(d, p.day)(detect.Pass{NoLists: true, Keys: func(k detect.Key) bool {
+						if n := len(asked); n > 0 && asked[n-1].Compare(k) >= 0 {
+							t.Fatalf("%q was asked after %q", k, asked[n-1])
+						}
+						asked = append(asked, k)
+						return wants(k)
+					}})
+					for range over {
+						break
+					}
+					asked = nil
+					for _, rows := range over {
+						got = append(got, rows...)
+					}
+					for _, rows := range [][]detect.Row{want, got} {
+						for i := range rows {
+							if rows[i].Day < p.day {
+								rows[i].Examples = nil
+							}
+						}
+					}
+					if len(want)+len(got) > 0 && !reflect.DeepEqual(got, want) {
+						t.Fatalf("round %d, day %s: got other rows than those of the keys that are needed", round, p.day)
+					}
+				}
+			}
+			if err := g.consume(h.partitions(g, p.day), p.day, []consumer{read, func(seriesFor) {}, some}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -311,8 +352,8 @@ func TestSortedRowsDiffer(t *testing.T) {
 	d := &detect.Detection{Aggregate: &detect.Aggregate{Past: []string{"events"}}, History: 3}
 	row := func(entity string) []detect.Row { return []detect.Row{{Day: 1, Key: detect.Key{Entity: entity}}} }
 	g := &detectionGroup{history: detect.Day(d.History), detections: []*detect.Detection{d}, partitions: scratchOf(t, row("ann")), sorts: true}
-	err := g.consume(scratchOf(t, row("bob")), 1, []consumer{func(rows seriesByKey) {
-		for range rows {
+	err := g.consume(scratchOf(t, row("bob")), 1, []consumer{func(series seriesFor) {
+		for range series(allDays) {
 		}
 	}})
 	if !errors.Is(err, errSorted) {
@@ -324,36 +365,40 @@ func TestSortedRowsDiffer(t *testing.T) {
 // and wherever they stop.
 func TestSideBySide(t *testing.T) {
 	partitions := scratchOf(t, randomRows(rand.New(rand.NewPCG(4, 4)), 5))
-	keys := func(rows seriesByKey) (out []detect.Key) {
-		for key := range rows {
+	keys := func(series seriesFor) (out []detect.Key) {
+		for key := range series(allDays) {
 			out = append(out, key)
 		}
 		return out
 	}
 	var want []detect.Key
 	readings := 0
-	counted := func(yield func([]detect.Row, error) bool) {
+	counted := func(store.Needed[detect.Row]) rowBlocks {
 		readings++
-		merged(partitions)(yield)
+		return merged(partitions)
 	}
-	if err := sideBySide(counted, []consumer{func(rows seriesByKey) { want = keys(rows) }}); err != nil || len(want) == 0 {
+	if err := sideBySide(counted, []consumer{func(series seriesFor) { want = keys(series) }}); err != nil || len(want) == 0 {
 		t.Fatalf("%d keys, %v", len(want), err)
 	}
 	readings = 0
-	check := func(who string, rows seriesByKey) {
-		if got := keys(rows); !slices.Equal(got, want) {
+	check := func(who string, series seriesFor) {
+		if got := keys(series); !slices.Equal(got, want) {
 			t.Errorf("%s: got %d keys, want %d", who, len(got), len(want))
 		}
 	}
 	err := sideBySide(counted, []consumer{
-		func(rows seriesByKey) { check("once", rows) },
-		func(rows seriesByKey) {},
-		func(rows seriesByKey) { check("first of three", rows); check("second", rows); check("third", rows) },
-		func(rows seriesByKey) {
-			for range rows {
+		func(series seriesFor) { check("once", series) },
+		func(seriesFor) {},
+		func(series seriesFor) {
+			check("first of three", series)
+			check("second", series)
+			check("third", series)
+		},
+		func(series seriesFor) {
+			for range series(allDays) {
 				break
 			}
-			check("after it stopped early", rows)
+			check("after it stopped early", series)
 		},
 	})
 	if err != nil || readings != 3 {
@@ -370,9 +415,9 @@ func TestSideBySideFails(t *testing.T) {
 		}
 	}
 	seen, ended := 0, false
-	err := sideBySide(rows, []consumer{func(rows seriesByKey) {
+	err := sideBySide(func(store.Needed[detect.Row]) rowBlocks { return rows }, []consumer{func(series seriesFor) {
 		for range 2 {
-			for range rows {
+			for range series(allDays) {
 				seen++
 			}
 		}

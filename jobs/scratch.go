@@ -46,8 +46,10 @@ func (s *scratch) end() error {
 		return nil
 	}
 	p := s.partitions[len(s.partitions)-1]
-	blocks, err := s.rows.Part()
-	p.rows = blocks
+	part, err := s.rows.Part()
+	if err == nil {
+		p.rows = part(store.Needed[detect.Row]{})
+	}
 	return err
 }
 

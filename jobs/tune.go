@@ -368,13 +368,13 @@ func (t *replay) judge(night detect.Day) error {
 			judge := func(rows seriesByKey) []detect.Finding {
 				in := t.h.input(t.config, x.Detection, partitions, night)
 				in.Flagged = x.flagged.has()
-				in.Series = g.historyOf(x.Detection, rows, night)
+				in.Series = rows
 				return detect.RaiseBeacons([]*detect.Detection{x.Detection}, detect.Judge(x.Detection, in))
 			}
 			consumers = append(consumers,
-				func(rows seriesByKey) { plain[i] = judge(rows) },
-				func(rows seriesByKey) {
-					hits[i] = slices.DeleteFunc(judge(withInjected(rows, added)), func(f detect.Finding) bool {
+				func(series seriesFor) { plain[i] = judge(series.of(x.Detection, night)(detect.Pass{})) },
+				func(series seriesFor) {
+					hits[i] = slices.DeleteFunc(judge(withInjected(series.of(x.Detection, night)(detect.Pass{}), added)), func(f detect.Finding) bool {
 						_, ok := of[act(x.Aggregate, f.Key)]
 						return !ok
 					})

@@ -56,6 +56,11 @@ func (c Columns[T]) Names() (names []string) {
 	return names
 }
 
+// IsList reports whether the column with a name has lists of texts.
+func (c Columns[T]) IsList(name string) bool {
+	return slices.ContainsFunc(c.all, func(c column) bool { return c.name == name && c.list })
+}
+
 // Only returns the columns with the given names and those that only a Scratch has. It
 // panics if there is no column of a name.
 func (c Columns[T]) Only(names []string) Columns[T] {

@@ -96,12 +96,24 @@ func (s *Scratch[T]) AddTogether(rows []T) error {
 	return nil
 }
 
-// Part ends a part and returns its rows in blocks. The sequence may be ranged over
-// several times, also at the same time, but not while rows are added. A block is
-// valid until the next step; the texts and lists in it stay valid. The fields of columns
-// that the Scratch does not have are zero, and must be so again before the next step. An
-// error ends the rows.
-func (s *Scratch[T]) Part() (iter.Seq2[[]T, error], error) {
+// Needed says what a reader needs of a part. The zero value is all of it.
+type Needed[T any] struct {
+	// Rows, if set, is asked for each block, whose rows have their first Head columns by then, and
+	// returns a bit for each row that is needed. The fields of others, but those columns, are anything.
+	Rows func(block []T) uint64
+	Head int
+	// NoLists leaves the lists of texts empty.
+	NoLists bool
+}
+
+// Blocks returns the rows of a part in blocks. The sequence may be ranged over several times, also
+// at the same time, but not while rows are added. A block is valid until the next step; the
+// texts and lists in it stay valid. The fields of columns that the Scratch does not have are
+// zero, and must be so again before the next step. An error ends the rows.
+type Blocks[T any] func(Needed[T]) iter.Seq2[[]T, error]
+
+// Part ends a part and returns it.
+func (s *Scratch[T]) Part() (Blocks[T], error) {
 	if err := s.endBlock(); err != nil {
 		return nil, err
 	}
@@ -112,22 +124,24 @@ func (s *Scratch[T]) Part() (iter.Seq2[[]T, error], error) {
 	from := s.from
 	n := s.size - from
 	s.from = s.size
-	return func(yield func([]T, error) bool) {
-		in := scratchReader[T]{spool: s.spool, at: from, left: n, columns: s.columns, room: make([]T, ScratchRows)}
-		if s.spool.file != nil {
-			in.r = bufio.NewReaderSize(io.NewSectionReader(s.spool, from, n), scratchBuffer)
-		}
-		for {
-			rows, err := in.next()
-			if errors.Is(err, io.EOF) {
-				return
+	return func(needed Needed[T]) iter.Seq2[[]T, error] {
+		return func(yield func([]T, error) bool) {
+			in := scratchReader[T]{spool: s.spool, at: from, left: n, columns: s.columns, needed: needed, room: make([]T, ScratchRows)}
+			if s.spool.file != nil {
+				in.r = bufio.NewReaderSize(io.NewSectionReader(s.spool, from, n), scratchBuffer)
 			}
-			if err != nil {
-				yield(nil, fmt.Errorf("read the temporary file of the run: %w", err))
-				return
-			}
-			if !yield(rows, nil) {
-				return
+			for {
+				rows, err := in.next()
+				if errors.Is(err, io.EOF) {
+					return
+				}
+				if err != nil {
+					yield(nil, fmt.Errorf("read the temporary file of the run: %w", err))
+					return
+				}
+				if !yield(rows, nil) {
+					return
+				}
 			}
 		}
 	}, nil
@@ -270,6 +284,8 @@ func (s *Scratch[T]) encodeTexts(field unsafe.Pointer, size uintptr, n int) {
 // encodeLists appends n lists that are size bytes apart:
 //
 //	1 byte   0 if all are empty, and nothing follows; else 1
+//	4 bytes  how many bytes follow here
+//	4 bytes  how many bytes of texts are theirs
 //	8 bytes  a bit for each list that is not empty
 //	uvarints for each of these, its number of texts and their lengths
 func (s *Scratch[T]) encodeLists(field unsafe.Pointer, size uintptr, n int) {
@@ -283,7 +299,9 @@ func (s *Scratch[T]) encodeLists(field unsafe.Pointer, size uintptr, n int) {
 		s.numbers = append(s.numbers, 0)
 		return
 	}
-	s.numbers = binary.LittleEndian.AppendUint64(append(s.numbers, 1), others)
+	s.numbers = append(s.numbers, 1, 0, 0, 0, 0, 0, 0, 0, 0)
+	from, texts := len(s.numbers), len(s.texts)
+	s.numbers = binary.LittleEndian.AppendUint64(s.numbers, others)
 	for ; others != 0; others &= others - 1 {
 		list := *at[[]string](field, size, bits.TrailingZeros64(others))
 		s.numbers = binary.AppendUvarint(s.numbers, uint64(len(list)))
@@ -292,6 +310,8 @@ func (s *Scratch[T]) encodeLists(field unsafe.Pointer, size uintptr, n int) {
 		}
 		s.listed += len(list)
 	}
+	binary.LittleEndian.PutUint32(s.numbers[from-8:], uint32(len(s.numbers)-from))
+	binary.LittleEndian.PutUint32(s.numbers[from-4:], uint32(len(s.texts)-texts))
 }
 
 func (s *Scratch[T]) text(t string) {
@@ -307,10 +327,12 @@ type scratchReader[T any] struct {
 	r       *bufio.Reader // from there on; nil if all bytes are in memory
 	left    int64         // bytes of the part
 	columns Columns[T]
+	needed  Needed[T]
 	room    []T
 	body    []byte
 	wide    [ScratchRows]int64 // scratch: a column of int32
 
+	rows    uint64   // of the block that are needed, as far as it is known
 	numbers []byte   // the rest of the block's
 	texts   string   // likewise
 	list    []string // likewise: space for lists
@@ -350,7 +372,7 @@ func (in *scratchReader[T]) next() (block []T, err error) {
 	} else {
 		in.texts = string(texts)
 	}
-	if n := length(3); n > 0 {
+	if n := length(3); n > 0 && !in.needed.NoLists {
 		in.list = make([]string, n)
 	}
 	block = in.room[:length(2)]
@@ -358,7 +380,13 @@ func (in *scratchReader[T]) next() (block []T, err error) {
 		clear(block)
 	}
 	rows, step := unsafe.Pointer(&block[0]), unsafe.Sizeof(block[0])
+	in.rows = allRows(len(block))
 	for i := range in.columns.all {
+		if i == in.needed.Head && in.needed.Rows != nil {
+			if in.rows &= in.needed.Rows(block); in.rows == 0 {
+				break
+			}
+		}
 		c := &in.columns.all[i]
 		code := in.numbers[0]
 		in.numbers = in.numbers[1:]
@@ -370,6 +398,8 @@ func (in *scratchReader[T]) next() (block []T, err error) {
 			continue
 		}
 		switch {
+		case c.list && in.needed.NoLists:
+			in.passLists()
 		case c.list:
 			in.decodeLists(field, step, len(block))
 		case c.kind == format.ByteArray:
@@ -452,7 +482,14 @@ func (in *scratchReader[T]) decodeNumbers(field unsafe.Pointer, size uintptr, n 
 		mask = 1<<(8*width) - 1
 	}
 	b := in.numbers
-	if others == allRows(n) {
+	if in.rows != allRows(n) {
+		for left := others & in.rows; left != 0; left &= left - 1 {
+			i := bits.TrailingZeros64(left)
+			before := bits.OnesCount64(others & (1<<i - 1))
+			*at[int64](field, size, i) = least + int64(binary.LittleEndian.Uint64(b[before*width:])&mask)
+		}
+		b = b[bits.OnesCount64(others)*width:]
+	} else if others == allRows(n) {
 		for i := range n {
 			*at[int64](field, size, i) = least + int64(binary.LittleEndian.Uint64(b)&mask)
 			b = b[width:]
@@ -477,9 +514,24 @@ func (in *scratchReader[T]) decodeTexts(field unsafe.Pointer, size uintptr, n in
 	}
 }
 
+// passLists passes over a column of lists.
+func (in *scratchReader[T]) passLists() {
+	numbers, texts := binary.LittleEndian.Uint32(in.numbers), binary.LittleEndian.Uint32(in.numbers[4:])
+	in.numbers, in.texts = in.numbers[8+numbers:], in.texts[texts:]
+}
+
 func (in *scratchReader[T]) decodeLists(field unsafe.Pointer, size uintptr, n int) {
+	in.numbers = in.numbers[8:] // see passLists
 	for others := in.word(n); others != 0; others &= others - 1 {
 		k := in.length()
+		if in.rows>>bits.TrailingZeros64(others)&1 == 0 {
+			texts := 0
+			for range k {
+				texts += in.length()
+			}
+			in.texts = in.texts[texts:]
+			continue
+		}
 		list := in.list[:k:k]
 		in.list = in.list[k:]
 		for i := range list {

@@ -36,14 +36,16 @@ func TestScratchDamaged(t *testing.T) {
 	for at := range whole {
 		for _, bit := range []byte{1, 0x40, 0x80} {
 			whole[at] ^= bit
-			for block := range rows {
-				_ = block
+			for _, needed := range []Needed[scratchRow]{{}, {NoLists: true}, {Head: 1, Rows: func([]scratchRow) uint64 { return 0b1001 }}} {
+				for block := range rows(needed) {
+					_ = block
+				}
 			}
 			whole[at] ^= bit
 		}
 	}
 	n := 0
-	for block, err := range rows {
+	for block, err := range rows(Needed[scratchRow]{}) {
 		if n += len(block); err != nil {
 			t.Fatal(err)
 		}

@@ -74,6 +74,8 @@ type Input struct {
 	// one after another, and yields the same each time. The slice is valid until the
 	// next step and must not be changed; the strings in it stay valid.
 	Series iter.Seq2[Key, []Row]
+	// Over yields the series as Series does, but only what a pass over them needs.
+	Over func(p Pass) iter.Seq2[Key, []Row]
 	// Covered returns the days before Day, ascending, that were folded for a feed. A
 	// day that it does not return is missing, not quiet.
 	Covered func(feed string) []Day
@@ -92,6 +94,15 @@ type Input struct {
 	Baseline func(b UploadBaseline)
 	// Beacons, if set, is called by beacon for up to maxBeacons pairs, the worst first.
 	Beacons func(b *Beacon)
+}
+
+// A Pass says what is needed of the series of an Input. The zero value is all.
+type Pass struct {
+	// Keys, if set, is asked of each key once, in their order, and reports whether its series
+	// is needed. It may be asked before the series of the keys before it come.
+	Keys func(k Key) bool
+	// NoLists says that the lists of texts in rows before Day are not needed. They may be empty.
+	NoLists bool
 }
 
 // All returns the detections with their default thresholds, in the order in which help

@@ -62,20 +62,14 @@ func isAddress(text string) bool { _, err := netip.ParseAddr(text); return err =
 // downloadServices yields the services of each entity, from the series of its places,
 // which are neighbours in the order of keys. What is yielded is valid until the next
 // step, and has neither addresses nor agents.
-func (in *Input) downloadServices() iter.Seq[*downloadService] {
-	return in.servicesOf(func(int) bool { return true }, false)
-}
+func (in *Input) downloadServices() iter.Seq[*downloadService] { return in.downloadServicesOf(nil) }
 
 // downloadServicesOf is downloadServices with addresses and agents, for the entities whose numbers are wanted.
 func (in *Input) downloadServicesOf(wanted func(entity int) bool) iter.Seq[*downloadService] {
-	return in.servicesOf(wanted, true)
-}
-
-func (in *Input) servicesOf(wanted func(entity int) bool, clients bool) iter.Seq[*downloadService] {
 	return func(yield func(*downloadService) bool) {
 		var services []downloadService // of one entity
 		n := 0                         // how many of them are in use
-		entity, skip := -1, false
+		entity := -1
 		var last Key
 		flush := func() bool {
 			since := in.Day
@@ -91,19 +85,30 @@ func (in *Input) servicesOf(wanted func(entity int) bool, clients bool) iter.Seq
 			n = 0
 			return true
 		}
-		for key, rows := range in.Series {
-			if rows[0].Day > in.Day {
-				continue
+		pass := Pass{NoLists: wanted == nil}
+		var numbers []int // of the wanted entities that are to come
+		if wanted != nil {
+			number, asked, wants := -1, Key{}, false
+			pass.Keys = func(key Key) bool {
+				if number < 0 || !key.sameEntity(asked) {
+					number++
+					if asked, wants = key, wanted(number); wants {
+						numbers = append(numbers, number)
+					}
+				}
+				return wants
 			}
+		}
+		for key, rows := range in.Over(pass) {
 			if entity < 0 || !key.sameEntity(last) {
 				if n > 0 && !flush() {
 					return
 				}
-				entity++
-				last, skip = key, !wanted(entity)
-			}
-			if skip {
-				continue
+				if last = key; wanted == nil {
+					entity++
+				} else {
+					entity, numbers = numbers[0], numbers[1:]
+				}
 			}
 			key.Object, _, _ = strings.Cut(key.Object, "/")
 			if n == 0 || key.Object != services[n-1].key.Object {
@@ -115,7 +120,7 @@ func (in *Input) servicesOf(wanted func(entity int) bool, clients bool) iter.Seq
 				*s = downloadService{key: key, entity: entity, rows: s.rows[:0], reported: s.reported[:0], places: s.places[:0], before: s.before[:0],
 					addresses: clientHistory{past: s.addresses.past[:0], today: s.addresses.today[:0]}, agents: clientHistory{past: s.agents.past[:0], today: s.agents.today[:0]}}
 			}
-			services[n-1].add(in, rows, clients)
+			services[n-1].add(in, rows, wanted != nil)
 		}
 		flush()
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"iter"
 	"slices"
 	"strings"
 )
@@ -63,6 +64,17 @@ func Judge(d *Detection, in *Input) []Finding {
 // whole returns a copy of in with every function set.
 func (in *Input) whole() *Input {
 	out := *in
+	if out.Over == nil {
+		out.Over = func(p Pass) iter.Seq2[Key, []Row] {
+			return func(yield func(Key, []Row) bool) {
+				for key, rows := range in.Series {
+					if rows[0].Day <= in.Day && (p.Keys == nil || p.Keys(key)) && !yield(key, rows) {
+						return
+					}
+				}
+			}
+		}
+	}
 	if out.Covered == nil {
 		out.Covered = func(string) []Day { return nil }
 	}
