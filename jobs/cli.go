@@ -390,7 +390,7 @@ func (p *program) configuration() string {
 
 // withConfig adds the flags of the configuration to a command, whose help lists those
 // that it uses; nil: all. It returns a function that loads the configuration after the
-// command line is parsed.
+// command line is parsed, as loadConfig does.
 func (p *program) withConfig(c *cobra.Command, uses ...string) func() (*Config, error) {
 	c.Flags().StringVarP(&p.configFile, "config", "c", "", "configuration `file` (OUTFLOW_CONFIG)")
 	if p.settings == nil {
@@ -410,7 +410,7 @@ func (p *program) withConfig(c *cobra.Command, uses ...string) func() (*Config, 
 		c.Flags().Visit(func(f *pflag.Flag) { given[f.Name] = f.Value.String() })
 		config, err := loadConfig(p.configuration(), p.env, given)
 		if err != nil {
-			return nil, err
+			return config, err
 		}
 		p.strangeVariables()
 		p.written = config.written

@@ -5,14 +5,11 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"iter"
 	"maps"
 	"net/netip"
 	"os"
-	"reflect"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -198,42 +195,59 @@ var (
 )
 
 // loadConfig reads the configuration: the defaults, then the file (if any), then the
-// environment, then the given flags.
+// environment, then the given flags. Beside an error, it returns what places returns.
 func loadConfig(file string, env func(string) (string, bool), flags map[string]string) (*Config, error) {
-	c := defaults()
-	var text []byte
-	var body ast.Node // nil if the file has only comments, or is not there
-	if file != "" {
-		var err error
-		if text, err = os.ReadFile(file); err != nil {
-			return nil, configError{fmt.Errorf("read the configuration: %w", err)}
+	c, body := defaults(), ast.Node(nil)
+	text, err := c.readFile(file, &body)
+	if err == nil {
+		err = c.resolve(file, text, body, env, flags)
+	}
+	if err != nil {
+		return places(file, body, env, flags), err
+	}
+	return c, nil
+}
+
+// readFile decodes the file's text, which it returns. body is its document, as far as one was
+// parsed; nil if it has only comments.
+func (c *Config) readFile(file string, body *ast.Node) ([]byte, error) {
+	if file == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, configError{fmt.Errorf("read the configuration: %w", err)}
+	}
+	text = bytes.TrimPrefix(text, []byte("\ufeff"))
+	parsed, err := configLimits.ParseQuick(text)
+	if err != nil {
+		return nil, badConfig("%s: %s", file, yamlFault(text, err))
+	}
+	for _, doc := range parsed.Docs {
+		switch doc.Body.(type) {
+		case nil, *ast.CommentGroupNode, *ast.DirectiveNode:
+			continue
 		}
-		text = bytes.TrimPrefix(text, []byte("\ufeff"))
-		parsed, err := configLimits.ParseQuick(text)
-		if err != nil {
-			return nil, badConfig("%s: %s", file, yamlFault(text, err))
+		if *body != nil {
+			return nil, badConfig("%s: a second document begins behind ---: a configuration is one", file)
 		}
-		for _, doc := range parsed.Docs {
-			switch doc.Body.(type) {
-			case nil, *ast.CommentGroupNode, *ast.DirectiveNode:
-				continue
-			}
-			if body != nil {
-				return nil, badConfig("%s: a second document begins behind ---: a configuration is one", file)
-			}
-			body = doc.Body
-		}
-		if body != nil {
-			if err := yaml.NodeToValue(body, c, yaml.Strict()); err != nil {
-				return nil, badConfig("%s: %s%s", file, c.fault(text, body, err), keyHint(err))
-			}
+		*body = doc.Body
+	}
+	if *body != nil {
+		if err := yaml.NodeToValue(*body, c, yaml.Strict()); err != nil {
+			return nil, badConfig("%s: %s%s", file, c.fault(text, *body, err), keyHint(err))
 		}
 	}
+	return text, nil
+}
+
+// resolve applies the environment and the flags to what the file says, and checks the result.
+func (c *Config) resolve(file string, text []byte, body ast.Node, env func(string) (string, bool), flags map[string]string) error {
 	// The profile decides the defaults of the other settings.
 	for _, s := range c.settings() {
 		if s.key == "profile" {
 			if err := c.overlay(s, env, flags); err != nil {
-				return nil, err
+				return err
 			}
 		}
 	}
@@ -243,7 +257,7 @@ func loadConfig(file string, env func(string) (string, bool), flags map[string]s
 	case "seed":
 		c.detections = detect.Seeded(c.detections)
 	default:
-		return nil, badConfig("profile %q: want default or seed", c.Profile)
+		return badConfig("profile %q: want default or seed", c.Profile)
 	}
 	faults := c.decodeDetections(text, body, file)
 	if file != "" {
@@ -256,7 +270,37 @@ func loadConfig(file string, env func(string) (string, bool), flags map[string]s
 	}
 	err := c.check(faults)
 	c.rules.warnings = append(c.rules.warnings, c.strayPlaceholders(text, file)...)
-	return c, err
+	return err
+}
+
+// places returns of a configuration with faults what says where the files of a run go: those
+// who are not there must learn that it failed. Its out is empty if that cannot be known.
+func places(file string, body ast.Node, env func(string) (string, bool), flags map[string]string) *Config {
+	c := defaults()
+	if file != "" && body == nil {
+		c.Out = ""
+	}
+	isPlace := func(s setting) bool {
+		return s.key == "profile" || s.key == "out" || s.key == "pushgateway" || strings.HasPrefix(s.key, "s3.")
+	}
+	for s, value := range c.inFile(body) {
+		if isPlace(s) {
+			text, _ := value.(string)
+			s.set(text)
+		}
+	}
+	for _, s := range c.settings() {
+		if isPlace(s) {
+			c.overlay(s, env, flags) // each takes any text
+		}
+	}
+	if store.Check(c.Out) != nil {
+		c.Out = ""
+	}
+	if checkURL(c.Pushgateway) != nil {
+		c.Pushgateway = ""
+	}
+	return c
 }
 
 // seed reports whether the profile is seed: the original rules, untuned.
@@ -303,154 +347,6 @@ func detectionNames(ds []*detect.Detection) []string {
 		names[i] = d.Name
 	}
 	return names
-}
-
-// A setting is one key with a single value.
-type setting struct {
-	key    string // "state", "s3.region", "upload_zscore.threshold"
-	doc    string
-	toggle bool // true or false
-	list   bool // of strings, separated by commas
-	get    func() string
-	set    func(text string) error
-}
-
-// flagOf returns a setting's name on the command line: "s3-region".
-func flagOf(key string) string {
-	return strings.ReplaceAll(strings.ReplaceAll(key, ".", "-"), "_", "-")
-}
-
-// envOf returns a setting's name in the environment: "OUTFLOW_S3_REGION".
-func envOf(key string) string {
-	return "OUTFLOW_" + strings.ToUpper(strings.ReplaceAll(strings.ReplaceAll(key, ".", "_"), "-", "_"))
-}
-
-// settings lists the keys with a single value, those of the configuration first.
-func (c *Config) settings() []setting {
-	out := settingsOf("", reflect.ValueOf(c).Elem())
-	for _, d := range c.detections {
-		for _, o := range detect.Options(d) {
-			doc := o.Doc
-			if o.Unit != "" {
-				doc += " (" + o.Unit + ")"
-			}
-			out = append(out, setting{key: d.Name + "." + o.Key, doc: doc,
-				get: func() string { return detect.Value(d, o.Key) },
-				set: func(text string) error { return detect.Set(d, o.Key, text) },
-			})
-		}
-	}
-	return out
-}
-
-func settingsOf(prefix string, v reflect.Value) []setting {
-	var out []setting
-	for i := range v.NumField() {
-		field, at := v.Type().Field(i), v.Field(i)
-		key := field.Tag.Get("yaml")
-		if !field.IsExported() || key == "" {
-			continue
-		}
-		s := setting{key: prefix + key, doc: field.Tag.Get("doc")}
-		switch p := at.Addr().Interface().(type) {
-		case *string:
-			s.get = func() string { return *p }
-			s.set = func(text string) error { *p = text; return nil }
-		case *[]string:
-			s.list = true
-			s.get = func() string { return strings.Join(*p, ",") }
-			s.set = func(text string) error {
-				*p = strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
-				return nil
-			}
-		case *int:
-			s.get = func() string { return strconv.Itoa(*p) }
-			s.set = func(text string) (err error) {
-				if *p, err = strconv.Atoi(text); err != nil {
-					err = fmt.Errorf("%q: want a whole number", text)
-				}
-				return err
-			}
-		case *bool:
-			s.toggle = true
-			s.get = func() string { return strconv.FormatBool(*p) }
-			s.set = func(text string) (err error) {
-				if *p, err = strconv.ParseBool(text); err != nil {
-					err = fmt.Errorf("%q: want true or false", text)
-				}
-				return err
-			}
-		case *detect.Bytes:
-			s.get = func() string { return strconv.FormatInt(int64(*p), 10) }
-			s.set = func(text string) error { return p.UnmarshalText([]byte(text)) }
-		case *time.Duration:
-			s.get = func() string { return p.String() }
-			s.set = func(text string) (err error) {
-				if *p, err = time.ParseDuration(text); err != nil {
-					err = fmt.Errorf("%q: want a time like 90s or 10m", text)
-				}
-				return err
-			}
-		case *DomainAliases:
-			s.get = func() string { return p.String() }
-			s.set = p.set
-		case *S3:
-			out = append(out, settingsOf(prefix+key+".", at)...)
-			continue
-		default:
-			continue // a list or a map of its own
-		}
-		out = append(out, s)
-	}
-	return out
-}
-
-// overlay applies the environment and the flags to a setting.
-func (c *Config) overlay(s setting, env func(string) (string, bool), flags map[string]string) error {
-	if text, ok := env(envOf(s.key)); ok {
-		if err := s.set(text); err != nil {
-			return badConfig("%s: %w", envOf(s.key), err)
-		}
-		c.origins[s.key] = envOf(s.key)
-	}
-	if text, ok := flags[flagOf(s.key)]; ok {
-		if err := s.set(text); err != nil {
-			return badConfig("--%s: %w", flagOf(s.key), err)
-		}
-		c.origins[s.key] = "--" + flagOf(s.key)
-	}
-	return nil
-}
-
-// inFile yields the settings that a file has, with their values as YAML reads them.
-func (c *Config) inFile(body ast.Node) iter.Seq2[setting, any] {
-	return func(yield func(setting, any) bool) {
-		var tree map[string]any
-		if body == nil || yaml.NodeToValue(body, &tree) != nil {
-			return
-		}
-		for _, s := range c.settings() {
-			path := strings.Split(s.key, ".")
-			if c.detection(path[0]) != nil {
-				path = append([]string{"detections"}, path...)
-			}
-			var at any = tree
-			for _, key := range path {
-				m, _ := at.(map[string]any)
-				at = m[key]
-			}
-			if at != nil && !yield(s, at) {
-				return
-			}
-		}
-	}
-}
-
-// noteOrigins records which settings the file sets.
-func (c *Config) noteOrigins(body ast.Node, file string) {
-	for s := range c.inFile(body) {
-		c.origins[s.key] = file
-	}
 }
 
 // fault is yamlFault, and also names the key of a size or a time: of these the decoder does

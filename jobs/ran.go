@@ -130,6 +130,15 @@ func (r *runRecord) failed(p *program, err error) error {
 	return err
 }
 
+// unbegun writes the metrics of a job whose run cannot begin because of err, which it returns.
+// config has at least the places.
+func (p *program) unbegun(config *Config, job string, err error) error {
+	if config.Out == "" {
+		return err
+	}
+	return p.ended(p.record(config, job, ""), err)
+}
+
 // ended writes the metrics of the job whose last run was r, if its command ends with err,
 // and returns the error with which it then ends.
 func (p *program) ended(r *runRecord, err error) error {

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -305,5 +306,65 @@ func TestPushgateway(t *testing.T) {
 	code, _, stderr := invoke(t, s.dir, "run", "nightly", "--config", "outflow.yaml", "--pushgateway", "http://push.corp.example")
 	if code != exitConfig || !strings.Contains(stderr, "pushgateway: want https") {
 		t.Errorf("exit %d: %s", code, stderr)
+	}
+}
+
+// If this fails, a job whose configuration was broken looks as well as on its last good night,
+// and no alert tells anybody.
+func TestUnbegun(t *testing.T) {
+	const exit, success, incomplete = `exit_code{outflow_job="nightly"}`, `last_success_timestamp_seconds{outflow_job="nightly"}`, `incomplete{outflow_job="nightly"}`
+	for _, c := range []struct {
+		name, config string
+		args         []string
+		job          string
+		told         bool
+	}{
+		{name: "unknown key", config: "keeep: 3\n", told: true},
+		{name: "wrong type", config: "keep: many\n", told: true},
+		{name: "bad value", config: "fail_on: dire\n", told: true},
+		{name: "second document", config: "---\nkeep: 3\n", told: true},
+		{name: "bad flag", args: []string{"--keep", "many"}, told: true},
+		{name: "bad profile", args: []string{"--profile", "seeds"}, told: true},
+		{name: "bad day", args: []string{"--day", "20.3.2026"}, told: true},
+		{name: "empty day", args: []string{"--day", ""}, told: true},
+		{name: "bad time", args: []string{"--at", "2 am"}, told: true},
+		{name: "an hour of a day", args: []string{"--day", "2026-03-20"}, job: "hourly-dns", told: true},
+		{name: "no YAML", config: "keep: [\n", args: []string{"--out", "out"}, told: true},
+		{name: "no YAML, so no out", config: "keep: [\n"},
+		{name: "out is no text", config: "keeep: 3\nout: [out]\n"},
+		{name: "no file", args: []string{"--config", "outflow.yml"}},
+		{name: "no file, out is known", args: []string{"--config", "outflow.yml", "--out", "out"}, told: true},
+		{name: "dry run", config: "keeep: 3\n", args: []string{"--dry-run"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newSite(t, datedURI)
+			s.write("logs/2026-03-20/a.csv", many(20, 5))
+			s.run(20)
+			job := cmp.Or(c.job, "nightly")
+			if job != "nightly" {
+				invoke(t, s.dir, "run", job, "--config", "outflow.yaml")
+			}
+			series := func(of string) string { return s.metric(job, strings.Replace(of, "nightly", job, 1)) }
+			before := series(success)
+			if series(exit) != "0" || before == "" || series(incomplete) == "" {
+				t.Fatalf("before: exit code %s, last success %s", series(exit), before)
+			}
+			good, err := os.ReadFile(filepath.Join(s.dir, "outflow.yaml"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.write("outflow.yaml", append(good, c.config...))
+			code, _, stderr := invoke(t, s.dir, append([]string{"run", job, "--config", "outflow.yaml"}, c.args...)...)
+			if code != exitConfig {
+				t.Fatalf("exit %d: %s", code, stderr)
+			}
+			want, counts := "0", true
+			if c.told {
+				want, counts = "2", false
+			}
+			if series(exit) != want || series(success) != before || (series(incomplete) != "") != counts {
+				t.Errorf("got exit code %s, last success %s, incomplete %q\n%s", series(exit), series(success), series(incomplete), stderr)
+			}
+		})
 	}
 }

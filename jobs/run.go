@@ -48,52 +48,62 @@ func (p *program) runCommand() *cobra.Command {
 	p.withVerbose(c)
 	form := bindAs(c, "text", "json")
 	dry := bindDryRun(c)
+	// asked returns what the flags ask for: the time as which the job runs, and the nightly job's days.
+	asked := func(job string, now time.Time) (time.Time, []detect.Day, error) {
+		// A script with an unset variable must not get another day than it meant.
+		for _, name := range []string{"day", "from", "to", "at"} {
+			if f := c.Flags().Lookup(name); f.Changed && f.Value.String() == "" {
+				return now, nil, badConfig("--%s is empty: give it a value, or leave it out", name)
+			}
+		}
+		switch {
+		case at == "hour":
+			now = now.Truncate(time.Hour)
+		case at != "":
+			var err error
+			if now, err = time.Parse(time.RFC3339, at); err != nil {
+				return now, nil, badConfig("--at %q: want a time like 2026-11-21T02:00:00Z, or hour", at)
+			}
+		}
+		if job == "hourly-dns" {
+			if day != "" || from != "" {
+				return now, nil, badConfig("hourly-dns judges an hour: give it --at, not a day")
+			}
+			return now, nil, nil
+		}
+		days, err := p.daysNamed(cmp.Or(day, from), cmp.Or(day, to), detect.DayOf(now.UnixMicro())-1)
+		return now, days, err
+	}
 	c.RunE = func(_ *cobra.Command, args []string) error {
 		as, err := form()
 		if err != nil {
 			return err
 		}
 		p.json = as == "json"
-		// A script with an unset variable must not get another day than it meant.
-		for _, name := range []string{"day", "from", "to", "at"} {
-			if f := c.Flags().Lookup(name); f.Changed && f.Value.String() == "" {
-				return badConfig("--%s is empty: give it a value, or leave it out", name)
-			}
+		job := args[0]
+		if !slices.Contains(c.ValidArgs, job) {
+			return badConfig("job %q: want %s%s", job, strings.Join(c.ValidArgs, " or "), didYouMean(job, c.ValidArgs))
 		}
+		now, days := p.now(), []detect.Day(nil)
 		config, err := load()
-		if err != nil {
-			return err
+		if err == nil {
+			now, days, err = asked(job, now)
 		}
-		if !slices.Contains(c.ValidArgs, args[0]) {
-			return badConfig("job %q: want %s%s", args[0], strings.Join(c.ValidArgs, " or "), didYouMean(args[0], c.ValidArgs))
-		}
-		now := p.now()
+		named := day != "" || from != ""
 		switch {
-		case at == "hour":
-			now = now.Truncate(time.Hour)
-		case at != "":
-			if now, err = time.Parse(time.RFC3339, at); err != nil {
-				return badConfig("--at %q: want a time like 2026-11-21T02:00:00Z, or hour", at)
-			}
-		}
-		if args[0] == "hourly-dns" {
-			if day != "" || from != "" {
-				return badConfig("hourly-dns judges an hour: give it --at, not a day")
-			}
-			if *dry {
-				return p.dryHour(config, args[0], now)
-			}
-			return p.hourlyDNS(config, args[0], now)
-		}
-		days, err := p.daysNamed(cmp.Or(day, from), cmp.Or(day, to), detect.DayOf(now.UnixMicro())-1)
-		if err != nil {
+		case err != nil && *dry:
 			return err
+		case err != nil:
+			return p.unbegun(config, job, err)
+		case job == "hourly-dns" && *dry:
+			return p.dryHour(config, job, now)
+		case job == "hourly-dns":
+			return p.hourlyDNS(config, job, now)
+		case *dry:
+			return p.dryNights(config, job, days, named)
 		}
 		n := nightOf(days)
-		n.Named = day != "" || from != ""
-		if *dry {
-			return p.dryNights(config, args[0], days, n.Named)
-		}
+		n.Named = named
 		return p.nightly(config, n, nil)
 	}
 	return c
