@@ -96,3 +96,14 @@ const leftOut = "left out by mapping.where"
 
 // malformedJSON is the reason to skip a line that is not a JSON object, or a part of one.
 const malformedJSON = "malformed JSON object"
+
+// misfitValues is the reason to skip a row of a query's answer; see maxHeld.
+const misfitValues = "values without a name for each: as many names as values must stand before them, or up to 16 MiB behind"
+
+// notObject returns the reason to skip a line that is not a JSON object.
+func notObject(line []byte) string {
+	if len(line) > 0 && line[0] == '[' {
+		return misfitValues
+	}
+	return malformedJSON
+}

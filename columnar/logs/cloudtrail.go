@@ -208,7 +208,7 @@ func (d *cloudTrail) line(line []byte, b recordRow) (row bool, reason string) {
 	d.scratch = d.scratch[:0]
 	has, _, ok := d.event.Read(line, d.values[:])
 	if !ok {
-		return false, malformedJSON
+		return false, notObject(line)
 	}
 	line = d.event.Object()
 	category, kind, name := d.text(trailCategory), d.text(trailType), d.text(trailName)

@@ -53,7 +53,7 @@ func (r *jsonReader) read(data []byte, w *window, t *Tally) []byte {
 		r.arrays = r.arrays[:0]
 		if !r.root.read(line, w, true) {
 			w.back()
-			t.Skip(record, malformedJSON)
+			t.Skip(record, notObject(line))
 			return
 		}
 		if r.each != nil {
@@ -144,7 +144,7 @@ func eachElement(v scan.Value, w *window, inData bool, one func(v scan.Value, in
 // there. So a record that is longer than the head of its log can be sniffed.
 func closedJSON(head []byte) []byte {
 	end := 0
-	if _, whole := openBrackets(head, func(comma int) { end = comma }); whole {
+	if _, whole := openBrackets(head, func(comma int) { end = comma }); whole > 0 {
 		return head
 	}
 	open, _ := openBrackets(head[:end], func(int) {})
@@ -156,8 +156,8 @@ func closedJSON(head []byte) []byte {
 }
 
 // openBrackets returns the brackets that are open at the end of head, and calls comma for
-// each comma outside of texts. whole says that a value ends in head.
-func openBrackets(head []byte, comma func(at int)) (open []byte, whole bool) {
+// each comma outside of texts. end is where the first value ends, 0 if that is not in head.
+func openBrackets(head []byte, comma func(at int)) (open []byte, end int) {
 	for i := 0; i < len(head); i++ {
 		switch head[i] {
 		case '"':
@@ -173,13 +173,13 @@ func openBrackets(head []byte, comma func(at int)) (open []byte, whole bool) {
 				open = open[:len(open)-1]
 			}
 			if len(open) == 0 {
-				return nil, true
+				return nil, i + 1
 			}
 		case ',':
 			comma(i)
 		}
 	}
-	return open, false
+	return open, 0
 }
 
 // A jsonNode is what is read of an object, of all elements of an array, or of the JSON in a

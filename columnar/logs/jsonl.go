@@ -367,7 +367,7 @@ func (d *jsonLines) line(line []byte, record int64, out *columnar.Out, t *Tally)
 	}
 	r := &d.record
 	if !r.read(line) {
-		t.Skip(record, malformedJSON)
+		t.Skip(record, notObject(line))
 		return
 	}
 	line = r.shape.Object()

@@ -172,7 +172,7 @@ const (
 func (d *suricata) line(line []byte, record int64, out *columnar.Out, t *Tally) (rows int, reason string) {
 	d.scratch = d.scratch[:0]
 	if _, _, ok := d.event.Read(line, d.values[:]); !ok {
-		return 0, malformedJSON
+		return 0, notObject(line)
 	}
 	kind := d.text(eveType)
 	var table *columnar.Table

@@ -20,9 +20,10 @@ type batchForm struct {
 	context []string // keys of what the records share
 	// append appends what an element is as an object, nil if it is none.
 	append func(b *batchReader, dst, element []byte) []byte
+	query  *queryForm // batches are what a query answers; else nil
 }
 
-// batchForms lists the forms.
+// batchForms lists the forms, but for those of queries.
 var batchForms = []*batchForm{
 	{ // OpenTelemetry: resourceLogs[].scopeLogs[].logRecords[]
 		marks:   []string{"resourceLogs", "resource_logs"},
@@ -36,22 +37,10 @@ var batchForms = []*batchForm{
 		context: []string{"stream", "labels"},
 		append:  appendLokiLine,
 	},
-	{ // what a query answers: columns, and rows of values
-		marks:   []string{"columns", "Columns", "fields", "rowType", "results"},
-		arrays:  []string{"rows", "Rows", "values", "data", "results"},
-		context: []string{"columns", "Columns", "fields", "rowType"},
-		append:  appendRow,
-	},
 	{ // Elasticsearch, several searches or one that runs in the background: responses[].hits.hits[]
 		marks:  []string{"responses", "response", "rawResponse"},
 		arrays: []string{"hits"},
 		append: appendObject,
-	},
-	{ // BigQuery: rows[].f[].v
-		marks:   []string{"kind", "schema"},
-		arrays:  []string{"rows"},
-		context: []string{"schema"},
-		append:  appendBigQueryRow,
 	},
 	{ // Datadog: data[].attributes
 		marks:  []string{"data"},
@@ -101,6 +90,9 @@ func batchFormOf(head []byte) *batchForm {
 			return f
 		}
 	}
+	if f := queryFormOf(head); f != nil {
+		return &batchForm{query: f}
+	}
 	return nil
 }
 
@@ -111,6 +103,8 @@ type batchReader struct {
 	made
 	src     io.Reader
 	in      []byte
+	rest    []byte // of in, not looked at yet
+	ended   error  // of src
 	records int64
 
 	open    []byte // brackets around the place, outermost first
@@ -122,33 +116,56 @@ type batchReader struct {
 	escape  bool   // behind a backslash
 	key     []byte // the last key
 	capture int    // how many brackets are open around the value that is kept; 0: none is
-	isRow   bool   // that value is a record
-	long    bool   // and longer than MaxRecord
+	taken   taking // what that value is
+	long    bool   // and longer than it may be
 	value   []byte
 	shared  []byte // the context of the records
-	table   *tableHead
-	scratch []byte
 	copied  []byte
-	cells   [][]byte
+	answer  query
 }
+
+// A taking is what a value that is kept is.
+type taking uint8
+
+const (
+	takeRow     taking = iota // a record
+	takeContext               // what records share
+	takeNames                 // the names of columns
+	takeColumns               // columns
+)
 
 func (b *batchReader) Read(p []byte) (int, error) {
 	return b.read(p, func() error {
 		if b.in == nil {
 			b.in = make([]byte, headSize)
 		}
-		n, err := b.src.Read(b.in)
-		b.shape(b.in[:n])
-		if err == io.EOF && len(b.open) > 0 {
-			b.damaged()
+		for len(b.out) < headSize {
+			switch {
+			case b.answer.waits():
+				b.hand()
+			case len(b.rest) > 0:
+				b.rest = b.rest[b.shape(b.rest):]
+			case b.ended == io.EOF && len(b.open) > 0:
+				b.damaged()
+			case b.ended != nil:
+				return b.ended
+			default:
+				var n int
+				n, b.ended = b.src.Read(b.in)
+				b.rest = b.in[:n]
+			}
 		}
-		return err
+		return nil
 	})
 }
 
-// shape adds the records that end in text to out.
-func (b *batchReader) shape(text []byte) {
+// shape adds the records that end in text to out, and returns how much of it was looked at: not all if much
+// is to be handed on first.
+func (b *batchReader) shape(text []byte) int {
 	for i := 0; i < len(text); {
+		if len(b.out) >= headSize || b.answer.waits() {
+			return i
+		}
 		c := text[i]
 		if b.text {
 			end := i
@@ -160,11 +177,16 @@ func (b *batchReader) shape(text []byte) {
 			if !b.keyed && b.capture == 0 && len(b.key)+end-i <= maxKeyLen {
 				b.key = append(b.key, text[i:end]...)
 			}
+			if b.keyed && b.query != nil {
+				b.answer.says(b.key, text[i:end])
+			}
 			if i = end + 1; end == len(text) {
-				return
+				return end
 			}
 			if b.text = false; text[end] == '\n' {
 				b.damaged()
+			} else if b.keyed {
+				b.answer.said(len(b.open))
 			}
 			continue
 		}
@@ -203,6 +225,7 @@ func (b *batchReader) shape(text []byte) {
 		}
 		b.keep(text[i-1 : i])
 	}
+	return len(text)
 }
 
 // begin begins an object or array.
@@ -213,15 +236,22 @@ func (b *batchReader) begin(bracket byte) {
 	switch depth := len(b.open); {
 	case b.capture > 0:
 	case b.array > 0 && depth == b.array:
-		b.capture, b.isRow, b.value, b.long = depth+1, true, b.value[:0], false
+		b.take(takeRow)
+	case b.query != nil:
+		b.beginQuery(bracket)
 	case is(b.arrays) && bracket == '[':
 		b.array, b.within = depth+1, true
 	case is(b.context):
-		b.capture, b.isRow, b.value, b.long = depth+1, false, b.value[:0], false
+		b.take(takeContext)
 	}
 	b.open = append(b.open, bracket)
 	b.keyed = false
 	b.keep([]byte{bracket})
+}
+
+// take begins to keep the value that begins.
+func (b *batchReader) take(as taking) {
+	b.capture, b.taken, b.value, b.long = len(b.open)+1, as, b.value[:0], false
 }
 
 // close ends an object or array.
@@ -234,19 +264,38 @@ func (b *batchReader) close(bracket byte) {
 	b.keyed = false
 	b.open = b.open[:depth-1]
 	switch {
-	case b.capture == depth && b.isRow:
-		b.capture = 0
-		b.row()
 	case b.capture == depth:
 		b.capture = 0
-		b.shared, b.table = append(b.shared[:0], b.value...), nil
+		if b.kept(); depth > 1 {
+			return
+		}
+	case b.capture > 0:
+		return
 	case b.array == depth:
 		b.array = 0
-	case depth == 1:
+	}
+	if depth == 1 {
 		if !b.within {
 			b.malformed()
 		}
-		b.within, b.shared, b.table = false, b.shared[:0], nil
+		b.within, b.shared = false, b.shared[:0]
+	}
+	if b.query != nil && (depth == 1 || b.open[depth-2] == '[') {
+		b.left(depth - 1)
+	}
+}
+
+// kept does what a value that was kept is for.
+func (b *batchReader) kept() {
+	switch b.taken {
+	case takeRow:
+		b.row()
+	case takeContext:
+		b.shared = append(b.shared[:0], b.value...)
+	case takeNames:
+		b.named(b.value)
+	case takeColumns:
+		b.columns(b.value)
 	}
 }
 
@@ -255,24 +304,35 @@ func (b *batchReader) keep(text []byte) {
 	if b.capture == 0 || b.long {
 		return
 	}
-	if b.long = len(b.value)+len(text) > MaxRecord; !b.long {
+	most := MaxRecord
+	if b.taken == takeColumns {
+		most = maxHeld
+	}
+	if b.long = len(b.value)+len(text) > most; !b.long {
 		b.value = append(b.value, text...)
 	}
 }
 
 // row hands on the record that is kept.
 func (b *batchReader) row() {
-	begin := len(b.out)
-	var out []byte
-	if !b.long {
-		out = b.append(b, b.out, b.value)
+	switch {
+	case b.long:
+		b.malformed()
+	case b.query != nil:
+		b.queryRow(b.value)
+	default:
+		out := b.append(b, b.out, b.value)
+		b.record(out, out != nil)
 	}
-	if out == nil {
-		b.out = b.out[:begin]
+}
+
+// record hands on what was appended to out as a record.
+func (b *batchReader) record(out []byte, sound bool) {
+	if !sound {
 		b.malformed()
 		return
 	}
-	flatten(out[begin:])
+	flatten(out[len(b.out):])
 	b.out = append(out, '\n')
 	b.records++
 }
@@ -283,8 +343,9 @@ func (b *batchReader) malformed() { b.out = append(b.out, malformedBlock...) }
 // damaged begins anew behind broken JSON.
 func (b *batchReader) damaged() {
 	b.malformed()
+	b.left(0)
 	b.open, b.array, b.capture, b.within, b.keyed, b.text, b.escape = b.open[:0], 0, 0, false, false, false, false
-	b.shared, b.table = b.shared[:0], nil
+	b.shared = b.shared[:0]
 }
 
 // memberOf returns the value of an object's first member with one of these keys, in their order;
@@ -424,134 +485,10 @@ func appendOTLP(dst []byte, v scan.Value, depth int) []byte {
 	return append(dst, w.Val...)
 }
 
-// appendRow appends a row as an object: of values, whose columns the context names, or of
-// objects that name their column.
-func appendRow(b *batchReader, dst, element []byte) []byte {
-	if element[0] != '[' {
-		return nil
-	}
-	b.cells, b.scratch = b.cells[:0], b.scratch[:0]
-	var names []string // of cells that name themselves
-	var w scan.Walker
-	for w.Open(element); w.Next(); {
-		v := w.Val
-		if v.Is('{') {
-			if field := memberOf(v, "field"); field.Is('"') && memberOf(v, "value") != nil {
-				names = append(names, string(field.Text(&b.scratch)))
-				v = memberOf(v, "value")
-			}
-		}
-		text := []byte(v)
-		if !v.Is('{') && !v.Is('[') {
-			text = v.Text(&b.scratch)
-		}
-		b.cells = append(b.cells, text)
-	}
-	if !w.Done() || len(b.cells) == 0 {
-		return nil
-	}
-	if len(names) == len(b.cells) {
-		b.table = &tableHead{}
-		b.table.name(names)
-	}
-	if b.table == nil {
-		if names = columnNames(b.shared); len(names) == 0 {
-			return nil
-		}
-		b.table = &tableHead{}
-		b.table.name(names)
-	}
-	if b.table.columns != len(b.cells) {
-		return nil
-	}
-	cell := func(column int) []byte { return b.cells[column] }
-	return append(b.table.object(append(dst, '{'), &b.table.root, cell), '}')
-}
-
 // appendObject appends an element that is an object.
 func appendObject(_ *batchReader, dst, element []byte) []byte {
 	if element[0] != '{' {
 		return nil
 	}
 	return append(dst, element...)
-}
-
-// appendBigQueryRow appends a row as an object of the columns that the schema names.
-func appendBigQueryRow(b *batchReader, dst, element []byte) []byte {
-	return appendRecord(dst, memberOf(b.shared, "fields"), element, 0)
-}
-
-// appendRecord appends what BigQuery's API writes as {"f":[{"v":…},…]}, by the fields of its schema.
-// Without a schema, and where records are too deep in each other, it is nil.
-func appendRecord(dst, fields, record []byte, depth int) []byte {
-	if depth > scan.MaxDepth {
-		return nil
-	}
-	var names, cells scan.Walker
-	names.Open(fields)
-	cells.Open(memberOf(record, "f"))
-	dst = append(dst, '{')
-	for n := 0; names.InArray() && names.Next(); n++ {
-		name := memberOf(names.Val, "name")
-		if !name.Is('"') || !cells.InArray() || !cells.Next() {
-			return nil
-		}
-		if n > 0 {
-			dst = append(dst, ',')
-		}
-		dst = append(append(dst, name...), ':')
-		if dst = appendCell(dst, memberOf(names.Val, "fields"), memberOf(cells.Val, "v"), depth); dst == nil {
-			return nil
-		}
-	}
-	if !names.Done() || cells.Next() || !cells.Done() {
-		return nil
-	}
-	return append(dst, '}')
-}
-
-// appendCell appends the value of a column: a record if it has fields, or an array of such.
-func appendCell(dst, fields []byte, value scan.Value, depth int) []byte {
-	switch {
-	case depth > scan.MaxDepth:
-		return nil
-	case value == nil:
-		return append(dst, "null"...)
-	case value.Is('['):
-		var w scan.Walker
-		dst = append(dst, '[')
-		w.Open(value)
-		for n := 0; w.Next(); n++ {
-			if n > 0 {
-				dst = append(dst, ',')
-			}
-			if dst = appendCell(dst, fields, memberOf(w.Val, "v"), depth+1); dst == nil {
-				return nil
-			}
-		}
-		return append(dst, ']')
-	case value.Is('{'):
-		return appendRecord(dst, fields, value, depth+1)
-	}
-	return append(dst, value...)
-}
-
-// columnNames returns the names of columns: texts, or objects that have one.
-func columnNames(columns []byte) (names []string) {
-	var w scan.Walker
-	var scratch []byte
-	for w.Open(columns); w.InArray() && w.Next(); {
-		v := w.Val
-		if v.Is('{') {
-			v = memberOf(v, "name", "ColumnName", "Name", "columnName")
-		}
-		if !v.Is('"') {
-			return nil
-		}
-		names = append(names, string(v.Text(&scratch)))
-	}
-	if !w.Done() {
-		return nil
-	}
-	return names
 }

@@ -195,7 +195,7 @@ func (l *jsonLayer) unwrap(record []byte, e *envelope) ([]byte, bool, string) {
 	s := l.shape
 	has, _, ok := s.Read(record, l.values[:])
 	if l.has = has; !ok {
-		return nil, false, malformedJSON
+		return nil, false, notObject(record)
 	}
 	if !l.holds(l.field) {
 		if l.objects {

@@ -98,12 +98,16 @@ func notColumn(name string) bool {
 // unless the object is itself a column.
 func (h *tableHead) name(names []string) {
 	h.columns, h.root = len(names), tableNode{column: -1}
+	has := make(map[string]bool, len(names))
+	for _, name := range names {
+		has[name] = true
+	}
 	for column, name := range names {
 		bare := withoutZone(name)
 		node := tableNode{column: column, utc: strings.HasSuffix(name, utcMark)}
 		node.text = slices.ContainsFunc(tableRecords, func(record string) bool { return strings.EqualFold(bare, record) })
 		in, rest := &h.root, bare
-		for nests(names, bare) {
+		for nests(has, bare) {
 			first, behind, more := strings.Cut(rest, ".")
 			if rest = behind; !more {
 				rest = first
@@ -118,8 +122,8 @@ func (h *tableHead) name(names []string) {
 	}
 }
 
-// nests reports whether the keys of a name lead into objects.
-func nests(names []string, name string) bool {
+// nests reports whether the keys of a name lead into objects. names are those of all columns.
+func nests(names map[string]bool, name string) bool {
 	if strings.Count(name, ".") >= maxKeptDepth {
 		return false
 	}
@@ -128,7 +132,7 @@ func nests(names []string, name string) bool {
 		if next < 0 {
 			return at < len(name)
 		}
-		if at += next; next == 0 || slices.Contains(names, name[:at]) || strings.HasPrefix(name[at:], ". ") {
+		if at += next; next == 0 || names[name[:at]] || strings.HasPrefix(name[at:], ". ") {
 			return false
 		}
 	}
@@ -152,7 +156,7 @@ type tableLayer struct {
 	begun   bool // the header has come
 	fields  scan.Fields
 	record  []byte
-	cellOf  func(column int) []byte
+	cellOf  func(dst []byte, m *tableNode) []byte
 	out     []byte
 	scratch []byte
 }
@@ -184,9 +188,9 @@ func (l *tableLayer) unwrap(record []byte, e *envelope) ([]byte, bool, string) {
 	return l.out, false, ""
 }
 
-// object appends the members that a record has of a node. cell returns the text of a column, nil
+// object appends the members that a record has of a node. cell appends the value of a column, nothing
 // if the record has none.
-func (h *tableHead) object(dst []byte, n *tableNode, cell func(column int) []byte) []byte {
+func (h *tableHead) object(dst []byte, n *tableNode, cell func(dst []byte, m *tableNode) []byte) []byte {
 	for i := range n.members {
 		m := &n.members[i]
 		begin := len(dst)
@@ -204,24 +208,24 @@ func (h *tableHead) object(dst []byte, n *tableNode, cell func(column int) []byt
 			dst = append(dst, '}')
 			continue
 		}
-		if dst = m.value(dst, cell(m.column)); len(dst) == value {
+		if dst = cell(dst, m); len(dst) == value {
 			dst = dst[:begin]
 		}
 	}
 	return dst
 }
 
-// cell returns the text of a field of the record at hand.
-func (l *tableLayer) cell(column int) []byte {
-	if column >= l.fields.Ends[0] {
-		return nil
+// cell appends what a field of the record at hand says.
+func (l *tableLayer) cell(dst []byte, m *tableNode) []byte {
+	if m.column >= l.fields.Ends[0] {
+		return m.value(dst, nil)
 	}
-	cell := l.record[l.fields.Pos[column]+1 : l.fields.Pos[column+1]]
-	if l.plain {
-		return cell
+	cell := l.record[l.fields.Pos[m.column]+1 : l.fields.Pos[m.column+1]]
+	if !l.plain {
+		l.scratch = slices.Grow(l.scratch[:0], len(cell))
+		cell = unquote(cell, l.scratch)
 	}
-	l.scratch = slices.Grow(l.scratch[:0], len(cell))
-	return unquote(cell, l.scratch)
+	return m.value(dst, cell)
 }
 
 // value appends what a cell says, nothing if it is empty.

@@ -178,7 +178,7 @@ func (d *winJSON) Decode(b *Block, out *columnar.Out, t *Tally) error {
 		switch {
 		case scan.Blank(line):
 		case !d.flatten(line) && !d.flattenMended(line):
-			t.Skip(record, malformedJSON)
+			t.Skip(record, notObject(line))
 		case len(d.event.slots[winEventID]) == 0:
 			t.Known("event without an EventID")
 		default:

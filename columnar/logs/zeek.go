@@ -332,7 +332,7 @@ func (d *zeek) readJSON(line []byte) (log zeekLog, reason string) {
 	}
 	has, escaped, ok := d.shape.Read(line, d.values[:])
 	if !ok {
-		return zeekOther, malformedJSON
+		return zeekOther, notObject(line)
 	}
 	line = d.shape.Object()
 	d.scratch = d.scratch[:0]
