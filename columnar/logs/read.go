@@ -472,6 +472,10 @@ func lines(in *bufio.Reader) io.Reader {
 	}
 	in = bufio.NewReaderSize(&holeReader{src: in}, headSize)
 	head, _ = in.Peek(headSize)
+	if isPsql(head) {
+		in = bufio.NewReaderSize(&psqlReader{src: in}, headSize)
+		head, _ = in.Peek(headSize)
+	}
 	if form := blockFormOf(head); form != nil {
 		return &blockReader{blockForm: form, src: in}
 	}

@@ -261,6 +261,20 @@ var answerForms = []struct {
 		return `{"id":"20261120_1","infoUri":"http://trino.example/ui","columns":` + a.as(`{"name":%s,"type":"varchar","typeSignature":{"rawType":"varchar","arguments":[{"kind":"LONG","value":2147483647}]}}`) +
 			`,"data":` + a.values() + `,"stats":{"state":"FINISHED","nodes":1},"warnings":[]}`
 	}},
+	{"psql, json_agg", func(a *answer) string {
+		text := "  json_agg  \n------------\n"
+		for i, row := range a.rows {
+			mark := []string{" ", "["}[min(1, max(0, 1-i))]
+			text += " " + mark + a.object(row)
+			if i < len(a.rows)-1 {
+				text += ",  +\n"
+			}
+		}
+		return text + "]\n(1 row)\n\n"
+	}},
+	{"psql, an object a row", func(a *answer) string {
+		return "  row_to_json  \n---------------\n " + strings.ReplaceAll(strings.TrimSpace(a.lines()), "\n", "\n ") + "\n(3 rows)\n\n"
+	}},
 	{"CloudWatch Insights", func(a *answer) string {
 		return `{"results":` + listed(a.rows, func(row []any) string {
 			var fields []string // without those that are null
@@ -320,7 +334,7 @@ func TestQueryForms(t *testing.T) {
 				}
 				pages := []byte(f.write(a) + "\n" + f.write(b) + "\n")
 				printed := pages
-				if !strings.Contains(f.name, "EachRow") {
+				if !strings.Contains(f.name, "EachRow") && !strings.HasPrefix(f.name, "psql") {
 					var p bytes.Buffer
 					for _, page := range []string{f.write(a), f.write(b)} {
 						if err := json.Indent(&p, []byte(page), "", "  "); err != nil {
@@ -344,5 +358,106 @@ func TestQueryForms(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// If this fails, rows are lost without a word, or get the names of other columns.
+func TestQueryRows(t *testing.T) {
+	long := strings.Repeat("x", 1<<20)
+	for _, c := range []struct{ name, in, want string }{ // "[]": a row without a name for each value
+		{"more and fewer values", `{"columns":["a","b"],"rows":[[1,2],[1],[1,2,3],[],[3,4]]}`, `{"a":1,"b":2}
+[]
+[]
+[]
+{"a":3,"b":4}
+`},
+		{"values that are null, nested, and in texts", `{"columns":["a","b","c","d"],"rows":[[null,{"x":[1,"]"]},"{\"y\":2}",true],[1.50,[],"7",-3e5]]}`, `{"b":{"x":[1,"]"]},"c":{"y":2},"d":true}
+{"a":1.50,"b":[],"c":7,"d":-3e5}
+`},
+		{"names that are repeated, or missing", `{"columns":["a",null,"a",""],"rows":[[1,2,3,4]]}`, `{"a":1,"a":3}
+`},
+		{"names behind the rows", `{"data":[[1,2],[3,4]],"schema":[{"name":"a"},{"name":"b"}]}{"data":[[5,6]],"schema":[{"name":"b"},{"name":"c"}]}`, `{"a":1,"b":2}
+{"a":3,"b":4}
+{"b":5,"c":6}
+`},
+		{"later pages without names", `{"columns":["a","b"],"rows":[[1,2]]}` + "\n" + `{"rows":[[3,4],[5]]}` + "\n" + `{"columns":["c","b"],"rows":[[6,7]]}`, `{"a":1,"b":2}
+{"a":3,"b":4}
+[]
+{"c":6,"b":7}
+`},
+		{"pages in an array", `[{"columns":["a","b"],"rows":[[1,2]]},{"rows":[[3,4]],"columns":["b","c"]}]`, `{"a":1,"b":2}
+{"b":3,"c":4}
+`},
+		{"names of types, of an index and of columns", `{"types":["x","y"],"index":["p","q"],"columns":["a","b"],"rows":[[1,2],[3,4]]}`, `{"a":1,"b":2}
+{"a":3,"b":4}
+`},
+		{"names as the first row", `[["who","n"],["x",1],["y"],["who","n"],["z",2]]`, `{"who":"x","n":1}
+[]
+{"who":"z","n":2}
+`},
+		{"columns", `{"a":[1,null,3],"b":["x","y","z"]}{"a":[1],"b":["x","y"]}{"a":[4],"c":[5]}`, `{"a":1,"b":"x"}
+{"b":"y"}
+{"a":3,"b":"z"}
+{"a":1,"b":"x"}
+[]
+{"a":4,"c":5}
+`},
+		{"rows that wait at the end", `{"Records":[[{"stringValue":"x"},{"longValue":1}],[{"stringValue":"y"}`, `{
+[]
+`},
+		{"cut off", `{"columns":["a","b"],"rows":[[1,2],[3,`, `{"a":1,"b":2}
+{
+`},
+		{"another object", `{"columns":["a","b"],"rows":[[1,2]]}` + "\n" + `{"error":{"type":"x"}}`, `{"a":1,"b":2}
+{
+`},
+		{"a long row", `{"columns":["a","b"],"rows":[[1,2],["` + strings.Repeat(long, 4) + `",3],[4,5]]}`, `{"a":1,"b":2}
+{
+{"a":4,"b":5}
+`},
+		{"many rows before their names", `{"Records":[` + strings.Repeat(`[{"stringValue":"`+long[:1<<10]+`"},{"longValue":1}],`, 17<<10) + `[{"isNull":true},{"longValue":2}]],"ColumnMetadata":[{"label":"a"},{"label":"b"}]}`, strings.Repeat("[]\n", 17<<10) + "[]\n"},
+		{"columns that are too long to turn", `{"a":["` + strings.Repeat(long[:1<<10]+`","`, 17<<10) + `"],"b":[` + strings.Repeat("1,", 17<<10) + `2]}`, "[]\n"},
+	} {
+		form := batchFormOf([]byte(c.in)[:min(len(c.in), headSize)])
+		if form == nil || form.query == nil {
+			t.Errorf("%s: got no form", c.name)
+			continue
+		}
+		for _, src := range []io.Reader{strings.NewReader(c.in), iotest.DataErrReader(strings.NewReader(c.in))} {
+			got, err := io.ReadAll(&batchReader{batchForm: form, src: src})
+			if string(got) != c.want || err != nil {
+				t.Errorf("%s: got %v\n%.900s\nwant\n%.900s", c.name, err, got, c.want)
+			}
+		}
+	}
+}
+
+// If this fails, records are taken for what a query answers.
+func TestNoQuery(t *testing.T) {
+	for _, in := range []string{
+		`{"Records":[{"eventName":"x","resources":[{"name":"a"},{"name":"b"}],"requestParameters":{"columns":["a","b"]}}]}`,
+		`{"user":"x","labels":{"a":["p"],"b":["q"]}}`, `{"a":1,"geo":{"coordinates":[[1,2],[3,4]]}}`, `{"fields":["a"],"rows":[{"b":1}]}`,
+		`{"name":"x","Parameters":[{"Name":"a","Value":"b"}],"Results":[]}`, `["a","b"]` + "\n" + `["c"]`, `[1,2]` + "\n" + `[3,4]`, `[[1,2],[3,4]]`,
+		`{"query":"select","details":{"columns":["a","b"],"rows":[[1,2]]},"text":"` + strings.Repeat("x", 1000) + `"}`, `{"0":{"a":1},"x":2}`, "[[", `{"a":`, `[[]]`, `{"a":[]}`,
+	} {
+		if f := queryFormOf([]byte(in)); f != nil {
+			t.Errorf("%.200s: got %+v", in, *f)
+		}
+	}
+}
+
+// If this fails, a few bytes become gigabytes in memory: rows of short values below long names.
+func TestQueryBomb(t *testing.T) {
+	names := make([]string, 64)
+	for i := range names {
+		names[i] = strconv.Itoa(i) + strings.Repeat("n", 1000)
+	}
+	row := "[" + strings.TrimSuffix(strings.Repeat("1,", len(names)), ",") + "],"
+	rows := strings.Repeat(row, 1<<12)
+	in := `{"rows":[` + rows[:len(rows)-1] + `],"columns":` + asJSON(names) + `}`
+	b := &batchReader{batchForm: batchFormOf([]byte(in)[:headSize]), src: strings.NewReader(in)}
+	n, err := io.Copy(io.Discard, b)
+	if err != nil || n < 200<<20 || cap(b.out) > 1<<20 {
+		t.Errorf("got %d bytes, %v, with %d in memory", n, err, cap(b.out))
 	}
 }
