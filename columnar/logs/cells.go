@@ -102,7 +102,7 @@ const misfitValues = "values without a name for each: as many names as values mu
 
 // notObject returns the reason to skip a line that is not a JSON object.
 func notObject(line []byte) string {
-	if len(line) > 0 && line[0] == '[' {
+	if string(trimEOL(line)) == misfitRow[:len(misfitRow)-1] {
 		return misfitValues
 	}
 	return malformedJSON

@@ -41,7 +41,7 @@ func TestBatches(t *testing.T) {
 		{"rows", `{"tables":[{"columns":[{"name":"a.b"},{"name":"a.c"},{"name":"d"}],"rows":[[1,"x","{\"e\":2}"],[null,"y",""],[1,2]]}]}`,
 			`{"a":{"b":1,"c":"x"},"d":{"e":2}}
 {"a":{"c":"y"}}
-[]
+[?]
 `},
 		{"fields of their own", `{"results":[[{"field":"a","value":"1"},{"field":"b","value":"x"}],[{"field":"b","value":"y"}]],"status":"Complete"}`,
 			`{"a":1,"b":"x"}
@@ -51,7 +51,7 @@ func TestBatches(t *testing.T) {
 "rows":[{"f":[{"v":"1.7951688E9"},{"v":{"f":[{"v":"amy"}]}},{"v":[{"v":{"f":[{"v":"5"}]}},{"v":{"f":[{"v":null}]}}]}]},{"f":[{"v":"1"},{"v":null},{"v":[]}]},{"f":[{"v":"1"}]},{"f":[{"v":"1"},{"v":{"f":[]}},{"v":[]}]}]}`,
 			`{"time":"1.7951688E9","who":{"user":"amy"},"parts":[{"n":"5"},{"n":null}]}
 {"time":1,"parts":[]}
-[]
+[?]
 {
 `},
 		{"Elasticsearch", `{"took":1,"responses":[{"hits":{"total":1,"hits":[{"_source":{"a":1}},5]}},{"error":{"type":"x"},"hits":{"hits":[{"_source":{"a":2}}]}}]}`,

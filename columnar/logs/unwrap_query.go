@@ -17,7 +17,7 @@ import (
 const maxHeld = 4 * MaxRecord
 
 // misfitRow stands for a row that became no record. Decoders skip it; see notObject.
-const misfitRow = "[]\n"
+const misfitRow = "[?]\n"
 
 // queryColumns are the columns of an answer.
 type queryColumns struct {
@@ -126,7 +126,7 @@ func (r *queryCells) object(v scan.Value) scan.Value {
 		return v
 	}
 	switch {
-	case strings.Contains(key, "null"):
+	case key == "isnull", key == "nullvalue", key == "null":
 		inner = nil
 	case key != "v" && !strings.HasSuffix(key, "value"):
 		return v

@@ -364,11 +364,11 @@ func TestQueryForms(t *testing.T) {
 // If this fails, rows are lost without a word, or get the names of other columns.
 func TestQueryRows(t *testing.T) {
 	long := strings.Repeat("x", 1<<20)
-	for _, c := range []struct{ name, in, want string }{ // "[]": a row without a name for each value
+	for _, c := range []struct{ name, in, want string }{ // "[?]": a row without a name for each value
 		{"more and fewer values", `{"columns":["a","b"],"rows":[[1,2],[1],[1,2,3],[],[3,4]]}`, `{"a":1,"b":2}
-[]
-[]
-[]
+[?]
+[?]
+[?]
 {"a":3,"b":4}
 `},
 		{"values that are null, nested, and in texts", `{"columns":["a","b","c","d"],"rows":[[null,{"x":[1,"]"]},"{\"y\":2}",true],[1.50,[],"7",-3e5]]}`, `{"b":{"x":[1,"]"]},"c":{"y":2},"d":true}
@@ -382,7 +382,7 @@ func TestQueryRows(t *testing.T) {
 `},
 		{"later pages without names", `{"columns":["a","b"],"rows":[[1,2]]}` + "\n" + `{"rows":[[3,4],[5]]}` + "\n" + `{"columns":["c","b"],"rows":[[6,7]]}`, `{"a":1,"b":2}
 {"a":3,"b":4}
-[]
+[?]
 {"c":6,"b":7}
 `},
 		{"pages in an array", `[{"columns":["a","b"],"rows":[[1,2]]},{"rows":[[3,4]],"columns":["b","c"]}]`, `{"a":1,"b":2}
@@ -392,18 +392,18 @@ func TestQueryRows(t *testing.T) {
 {"a":3,"b":4}
 `},
 		{"names as the first row", `[["who","n"],["x",1],["y"],["who","n"],["z",2]]`, `{"who":"x","n":1}
-[]
+[?]
 {"who":"z","n":2}
 `},
 		{"columns", `{"a":[1,null,3],"b":["x","y","z"]}{"a":[1],"b":["x","y"]}{"a":[4],"c":[5]}`, `{"a":1,"b":"x"}
 {"b":"y"}
 {"a":3,"b":"z"}
 {"a":1,"b":"x"}
-[]
+[?]
 {"a":4,"c":5}
 `},
 		{"rows that wait at the end", `{"Records":[[{"stringValue":"x"},{"longValue":1}],[{"stringValue":"y"}`, `{
-[]
+[?]
 `},
 		{"cut off", `{"columns":["a","b"],"rows":[[1,2],[3,`, `{"a":1,"b":2}
 {
@@ -415,8 +415,8 @@ func TestQueryRows(t *testing.T) {
 {
 {"a":4,"b":5}
 `},
-		{"many rows before their names", `{"Records":[` + strings.Repeat(`[{"stringValue":"`+long[:1<<10]+`"},{"longValue":1}],`, 17<<10) + `[{"isNull":true},{"longValue":2}]],"ColumnMetadata":[{"label":"a"},{"label":"b"}]}`, strings.Repeat("[]\n", 17<<10) + "[]\n"},
-		{"columns that are too long to turn", `{"a":["` + strings.Repeat(long[:1<<10]+`","`, 17<<10) + `"],"b":[` + strings.Repeat("1,", 17<<10) + `2]}`, "[]\n"},
+		{"many rows before their names", `{"Records":[` + strings.Repeat(`[{"stringValue":"`+long[:1<<10]+`"},{"longValue":1}],`, 17<<10) + `[{"isNull":true},{"longValue":2}]],"ColumnMetadata":[{"label":"a"},{"label":"b"}]}`, strings.Repeat("[?]\n", 17<<10) + "[?]\n"},
+		{"columns that are too long to turn", `{"a":["` + strings.Repeat(long[:1<<10]+`","`, 17<<10) + `"],"b":[` + strings.Repeat("1,", 17<<10) + `2]}`, "[?]\n"},
 	} {
 		form := batchFormOf([]byte(c.in)[:min(len(c.in), headSize)])
 		if form == nil || form.query == nil {
