@@ -263,7 +263,7 @@ func (b *batchReader) release(columns *queryColumns) {
 func (b *batchReader) queryRow(row []byte) {
 	q := &b.answer
 	if b.query.kind == rowsNumbered || b.query.records && row[0] == '{' {
-		b.record(append(b.out, row...), isJSON(row))
+		b.record(append(b.out, row...), row[0] == '{' && isJSON(row))
 		return
 	}
 	columns := q.columns

@@ -402,6 +402,11 @@ func TestQueryRows(t *testing.T) {
 [?]
 {"a":4,"c":5}
 `},
+		{"a numbered row that is no object", `{"0":{"a":1},"1":{"a":2}}{"0":[1],"1":{"a":3}}`, `{"a":1}
+{"a":2}
+{
+{"a":3}
+`},
 		{"rows that wait at the end", `{"Records":[[{"stringValue":"x"},{"longValue":1}],[{"stringValue":"y"}`, `{
 [?]
 `},
