@@ -17,6 +17,23 @@ func spanOf(text, part []byte) columnar.Span {
 	return columnar.Span{Begin: begin, End: begin + uint32(len(part))}
 }
 
+// digits reads cells as scan.Digits does, -1 where that does not: those are read as texts.
+func digits(v []int64, data []byte, cells []columnar.Span) {
+	v = v[:len(cells)]
+	for i, s := range cells {
+		n, ok := int64(0), false
+		if size := s.End - s.Begin; size-1 < 8 && s.End >= 8 { // most, and without a call
+			n, ok = scan.EightDigits(data[s.End-8:], 8-size)
+		} else {
+			n, ok = scan.Digits(data, s.Begin, s.End)
+		}
+		if !ok {
+			n = -1
+		}
+		v[i] = n
+	}
+}
+
 // A recordRow is the row that is being built of a record. A minor field that cannot be
 // read leaves its cell empty and is counted: it never costs the record.
 type recordRow struct {

@@ -170,7 +170,7 @@ func (d *separated) cells(data []byte, f *field, n int) (text []byte, plain int)
 func (d *separated) column(data []byte, f *field, n int) (plain int) {
 	plain = n
 	spans := d.spans[:n]
-	pos, last := d.scanner.Pos[f.src:], f.src == d.columns-1
+	pos, last, doubled := d.scanner.Pos[f.src:], f.src == d.columns-1, d.scanner.Doubled
 	for i, begin := range d.begins[:n] {
 		p := pos[begin : begin+2]
 		lo, hi := p[0]+1, p[1]
@@ -179,7 +179,7 @@ func (d *separated) column(data []byte, f *field, n int) (plain int) {
 				hi--
 			}
 			if data[lo] == '"' {
-				if hi-lo >= 2 && data[hi-1] == '"' && bytes.IndexByte(data[lo+1:hi-1], '"') < 0 {
+				if hi-lo >= 2 && data[hi-1] == '"' && !(doubled && bytes.IndexByte(data[lo+1:hi-1], '"') >= 0) {
 					lo, hi = lo+1, hi-1
 				} else {
 					plain = min(plain, i)
@@ -203,7 +203,7 @@ func (d *separated) fallBack(data []byte, f *field, n int) (plain int) {
 			cell = d.raw(data, d.scanner.Pos[begin:int(begin)+d.columns+1], f.others[k])
 		}
 		spans[i] = spanOf(data, cell)
-		if bytes.IndexByte(cell, '"') >= 0 {
+		if d.scanner.Doubled && bytes.IndexByte(cell, '"') >= 0 {
 			plain = min(plain, i)
 		}
 	}
@@ -252,16 +252,18 @@ func (d *separated) times(data []byte, f *field, text []byte, cells []columnar.S
 // numbers reads the cells of a number of the first n records of the run into d.ints.
 func (d *separated) numbers(data []byte, f *field, n int, t *Tally) {
 	text, _ := d.cells(data, f, n)
-	for i, s := range d.spans[:n] {
-		x, ok := scan.Digits(text, s.Begin, s.End)
-		if !ok || f.scale != 1 || x > f.most {
-			x = columnar.Null
-			if cell := text[s.Begin:s.End]; !scan.Unknown(cell) {
-				var reason string
-				if x, reason = f.number(cell); reason != "" {
-					x = columnar.Null
-					t.Unread(d.lines[i], f.col, cell, reason)
-				}
+	digits(d.ints, text, d.spans[:n])
+	for i, x := range d.ints[:n] {
+		if uint64(x) <= uint64(f.most) && f.scale == 1 {
+			continue
+		}
+		x = columnar.Null
+		s := d.spans[i]
+		if cell := text[s.Begin:s.End]; !scan.Unknown(cell) {
+			var reason string
+			if x, reason = f.number(cell); reason != "" {
+				x = columnar.Null
+				t.Unread(d.lines[i], f.col, cell, reason)
 			}
 		}
 		d.ints[i] = x

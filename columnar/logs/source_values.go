@@ -359,16 +359,18 @@ func (d *sourceDecoder) integers(b *columnar.Builder, c columnar.Col, records []
 	}
 	if same && f.inPlace && !f.numbers && f.scale == 1 {
 		if data, ok := d.spansOf(f, records); ok {
-			for k, s := range d.spans {
-				v, ok := scan.Digits(data, s.Begin, s.End)
-				if !ok || v > f.most {
-					v = columnar.Null
-					if text := data[s.Begin:s.End]; !scan.Unknown(text) {
-						var reason string
-						if v, reason = f.number(text); reason != "" {
-							v = columnar.Null
-							t.Unread(d.w.records[records[k]], c, text, reason)
-						}
+			digits(values, data, d.spans)
+			for k, v := range values {
+				if uint64(v) <= uint64(f.most) {
+					continue
+				}
+				v = columnar.Null
+				s := d.spans[k]
+				if text := data[s.Begin:s.End]; !scan.Unknown(text) {
+					var reason string
+					if v, reason = f.number(text); reason != "" {
+						v = columnar.Null
+						t.Unread(d.w.records[records[k]], c, text, reason)
 					}
 				}
 				values[k] = v

@@ -37,9 +37,13 @@ func (r *vpcRun) add(begin int, record int64) {
 // span returns where the cell of a field stands in a record that has it: the zero Span if
 // the record says "-".
 func (d *vpcFlow) span(data []byte, begin uint32, at int) columnar.Span {
-	p := d.scanner.Pos[int(begin)+at:][:2]
-	lo, hi := p[0]+1, p[1]
-	if at == d.columns-1 && lo < hi && data[hi-1] == '\r' {
+	return cellBetween(data, d.scanner.Pos[int(begin)+at:], at == d.columns-1)
+}
+
+// cellBetween is span for the cell between the first two of pos, which may be the last of its line.
+func cellBetween(data []byte, pos []uint32, last bool) columnar.Span {
+	lo, hi := pos[0]+1, pos[1]
+	if last && lo < hi && data[hi-1] == '\r' {
 		hi--
 	}
 	if hi-lo == 1 && data[lo] == '-' {
@@ -48,27 +52,28 @@ func (d *vpcFlow) span(data []byte, begin uint32, at int) columnar.Span {
 	return columnar.Span{Begin: lo, End: hi}
 }
 
-// column finds the cells of a field in the run. They are nil if the log has no such field.
+// column finds the cells of a field in the run, the zero Span if the log has no such field.
 func (d *vpcFlow) column(data []byte, f int) []columnar.Span {
-	at := d.at[f]
-	if at < 0 {
-		return nil
-	}
-	r := &d.run
+	r, at := &d.run, d.at[f]
 	cells := slices.Grow(r.cells[f][:0], vpcRunSize)[:len(r.begins)]
 	r.cells[f] = cells
+	if at < 0 {
+		clear(cells)
+		return cells
+	}
+	pos, last := d.scanner.Pos[at:], at == d.columns-1
 	for i, begin := range r.begins {
-		cells[i] = d.span(data, begin, at)
+		cells[i] = cellBetween(data, pos[begin:][:2], last)
 	}
 	return cells
 }
 
 // firstOf returns the cells of one field, and where these say nothing those of another.
 func (d *vpcFlow) firstOf(data []byte, f, other int) []columnar.Span {
-	cells, others := d.column(data, f), d.column(data, other)
-	if cells == nil {
-		return others
+	if d.at[f] < 0 || f == other {
+		return d.column(data, other)
 	}
+	cells, others := d.column(data, f), d.column(data, other)
 	for i, s := range others {
 		if cells[i] == (columnar.Span{}) {
 			cells[i] = s
@@ -112,26 +117,27 @@ func (d *vpcFlow) choose(data []byte, t *Tally) {
 	status, start, direction := d.column(data, vpcStatus), d.column(data, vpcStart), d.column(data, vpcDirection)
 	sources, destinations := d.firstOf(data, vpcPacketSource, vpcSource), d.firstOf(data, vpcPacketDestination, vpcDestination)
 	behind := d.at[vpcPacketSource] >= 0 || d.at[vpcPacketDestination] >= 0
+	text := func(s columnar.Span) []byte { return data[s.Begin:s.End] }
 	kept := 0
 	for i, record := range r.records {
-		if s := textAt(data, status, i); string(s) == "NODATA" || string(s) == "SKIPDATA" {
+		if s := text(status[i]); string(s) == "NODATA" || string(s) == "SKIPDATA" {
 			t.Known(string(s))
 			continue
 		}
-		way := textAt(data, direction, i)
+		way := text(direction[i])
 		if behind && d.through(data, r.begins[i], way) {
 			t.Known("through a gateway")
 			continue
 		}
-		us, ok := d.time(data, spanAt(start, i), record)
+		us, ok := d.time(data, start[i], record)
 		if !ok {
 			t.Skip(record, d.clock.Fault("bad time"))
 			continue
 		}
-		client, server := spanAt(sources, i), spanAt(destinations, i)
+		client, server := sources[i], destinations[i]
 		ingress := string(way) == "ingress"
-		if !ingress && string(way) != "egress" && scan.IsInternal(data[server.Begin:server.End]) {
-			ingress = !scan.IsInternal(data[client.Begin:client.End]) || d.fromFileServer(data, r.begins[i])
+		if !ingress && string(way) != "egress" && scan.IsInternal(text(server)) {
+			ingress = !scan.IsInternal(text(client)) || d.fromFileServer(data, r.begins[i])
 		}
 		if ingress {
 			client, server = server, client
@@ -195,9 +201,6 @@ func (d *vpcFlow) through(data []byte, begin uint32, direction []byte) bool {
 // putProtocols puts the names of the protocols. A log has few.
 func (d *vpcFlow) putProtocols(b *columnar.Builder, data []byte, t *Tally) {
 	cells := d.column(data, vpcProtocol)
-	if cells == nil {
-		return
-	}
 	r, names := &d.run, b.Dict(columnar.Protocol)
 	var last []byte
 	code := int32(0) // of the name of last
@@ -221,61 +224,54 @@ func (d *vpcFlow) putProtocols(b *columnar.Builder, data []byte, t *Tally) {
 // putCounts puts the port of the server and the bytes.
 func (d *vpcFlow) putCounts(b *columnar.Builder, data []byte, t *Tally) {
 	r := &d.run
+	n := len(r.records)
+	r.out, r.in = slices.Grow(r.out[:0], n)[:n], slices.Grow(r.in[:0], n)[:n]
 	if b.Wants(columnar.DstPort) {
-		ports := d.column(data, vpcDestinationPort)
-		sources := d.column(data, vpcSourcePort)
-		r.out = r.out[:0]
+		ports, sources := d.column(data, vpcDestinationPort), d.column(data, vpcSourcePort)
 		for i, ingress := range r.ingress {
-			port := spanAt(ports, i)
 			if ingress {
-				port = spanAt(sources, i)
+				ports[i] = sources[i]
 			}
-			r.out = append(r.out, count(columnar.DstPort, data, port, r.records[i], "bad port", t))
+		}
+		digits(r.out, data, ports)
+		for i, port := range r.out {
+			if uint64(port) > 1<<16-1 {
+				r.out[i] = count(columnar.DstPort, data, ports[i], r.records[i], "bad port", t)
+			}
 		}
 		b.PutInts(columnar.DstPort, r.out)
 	}
 	if b.Wants(columnar.BytesOut) || b.Wants(columnar.BytesIn) {
-		r.out, r.in = r.out[:0], r.in[:0]
 		sizes := d.column(data, vpcBytes)
+		digits(r.out, data, sizes)
 		for i, ingress := range r.ingress {
-			out, in := int64(columnar.Null), int64(columnar.Null)
+			r.in[i] = columnar.Null
+			c, bad := columnar.BytesOut, "bad bytes"
 			if ingress {
-				in = count(columnar.BytesIn, data, spanAt(sizes, i), r.records[i], "bad bytes of ingress", t)
-			} else {
-				out = count(columnar.BytesOut, data, spanAt(sizes, i), r.records[i], "bad bytes", t)
+				c, bad = columnar.BytesIn, "bad bytes of ingress"
 			}
-			r.out, r.in = append(r.out, out), append(r.in, in)
+			if r.out[i] < 0 {
+				r.out[i] = count(c, data, sizes[i], r.records[i], bad, t)
+			}
+			if ingress {
+				r.out[i], r.in[i] = columnar.Null, r.out[i]
+			}
 		}
 		b.PutInts(columnar.BytesOut, r.out)
 		b.PutInts(columnar.BytesIn, r.in)
 	}
 }
 
-// count reads the cell of a count; columnar.Null if it says none, or cannot be read.
+// count reads the cell of a count that is no plain number; columnar.Null if it says none, or cannot be read.
 func count(c columnar.Col, data []byte, cell columnar.Span, record int64, bad string, t *Tally) int64 {
-	n, ok := scan.Digits(data, cell.Begin, cell.End)
-	if !ok {
-		text := data[cell.Begin:cell.End]
-		if n, ok = scan.Count(text); n < 0 && ok || !ok && scan.Unknown(text) {
-			return columnar.Null
-		}
+	text := data[cell.Begin:cell.End]
+	n, ok := scan.Count(text)
+	if n < 0 && ok || !ok && scan.Unknown(text) {
+		return columnar.Null
 	}
 	if !ok || n > greatestOf(c) {
-		t.Unread(record, c, data[cell.Begin:cell.End], bad)
+		t.Unread(record, c, text, bad)
 		return columnar.Null
 	}
 	return n
-}
-
-// spanAt returns the cell of a record; there are none of a field that the log does not have.
-func spanAt(cells []columnar.Span, i int) (s columnar.Span) {
-	if cells != nil {
-		s = cells[i]
-	}
-	return s
-}
-
-func textAt(data []byte, cells []columnar.Span, i int) []byte {
-	s := spanAt(cells, i)
-	return data[s.Begin:s.End]
 }
