@@ -288,11 +288,13 @@ func (r *w3cReader) read(data []byte, w *window, t *Tally) []byte {
 			t.Known("directive")
 			return
 		}
-		switch {
-		case sep == '\t' && len(pos) == r.count+1 && len(pos) > 2 && r.header != nil && len(r.plan.source.Embedded) == 0:
+		if len(pos) == r.count+1 && len(pos) > 2 && r.header != nil && len(r.plan.source.Embedded) == 0 &&
+			(sep == '\t' || r.scanner.Plain && !r.scanner.Noted && data[pos[1]-1] != ',') {
 			w.begin(w.next)
 			r.plain(data, pos, w)
 			return
+		}
+		switch {
 		case sep == '\t' && len(pos) > 2:
 			r.pieces(data, pos, maxFields)
 			if n := len(r.fields); n == len(pos)-1 {

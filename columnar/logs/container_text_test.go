@@ -264,14 +264,18 @@ var (
 	w3cNames = []string{"a", "Bc", "cs(D)"}
 	w3cTexts = []string{
 		"#Version: 1.0\n#Fields: a Bc cs(D)\n1 2 3\n\"x y\" - \"\"\n1 2\n1 2 3 4\n", "1 2 3\n#Fields: bc x a\r\n1 2 3\r\n\r\n#Fields: cs(D)\n9\n\"a b\"\n",
+		"#Fields: a Bc cs(D)\n10.0.0.5 GET /a\r\n10.0.0.5, 10.0.0.6 GET\n1, 2\n#Fields: Bc\nPUT\n", "#Fields: a Bc\n1 2\n1  2\n1 \n 1\n",
 		"#Fields:\ta\tBc\n1\t2 3\n1 2\n\t\n\"\t\"\n", "#Fields: a A BC a\n1 2 3 4\n#x\n# Fields: Bc\n5 6 7 8", "#Fields: a Bc\n1 \"x \"y\" z v w\" 2\n1 \"x \"y\" z v w\"\n", "#Fields:\n\n1\n#Fields: a Bc\n\"1 \\\" 2\" 3\n[1 2] 3\n1, 2 3\n",
 	}
 )
 
-// checkW3C compares what the container finds in a text with what slowW3C does. Names that
-// stand for a time in a zone are left out.
+// checkW3C compares what the container finds in a text with what slowW3C does, also where whole blocks of 64 bytes
+// hold it. Names that stand for a time in a zone are left out.
 func checkW3C(t *testing.T, text []byte) {
 	t.Helper()
+	if len(text)%64 != 0 {
+		checkW3C(t, slices.Concat(text, []byte("\n#"), bytes.Repeat([]byte("x"), 63-(len(text)+1)%64)))
+	}
 	if bytes.Contains(text, []byte("time")) || bytes.Contains(text, []byte("TIME")) {
 		return
 	}

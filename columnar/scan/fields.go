@@ -35,6 +35,11 @@ type Fields struct {
 	Noted bool
 	later bool // the same for the record that ends in the next window
 
+	// Plain says that no field of the window begins with a byte up to " or with [; so none is empty between spaces
+	// or tabs. If it is false, that is not known.
+	Plain bool
+	odd   bool // what Next scanned last is not known to be so
+
 	// Doubled says that quotes within quotes may have been found since Reset. Otherwise a field in quotes
 	// has none but these.
 	Doubled bool
@@ -56,7 +61,7 @@ func (s *Fields) Reset(data []byte, sep, other byte) {
 	s.data, s.sep, s.Other, s.at = data, sep, other, 0
 	s.Pos = append(s.Pos[:0], math.MaxUint32)
 	s.Ends = s.Ends[:0]
-	s.inside, s.outside, s.closed, s.Careful, s.later, s.Doubled = 0, 1, 0, false, false, false
+	s.inside, s.outside, s.closed, s.Careful, s.later, s.odd, s.Doubled = 0, 1, 0, false, false, false, false
 }
 
 // Next finds the records that end in the next window. If none does, it goes on to
@@ -67,26 +72,33 @@ func (s *Fields) Next() bool {
 		s.Ends = s.Ends[:0]
 	}
 	s.Noted = s.later
+	before := s.odd
+	s.odd = false
 	for len(s.Ends) == 0 && s.at < len(s.data) {
 		if s.Careful {
 			s.byBytes()
-		} else if !s.byMarks() {
+			continue
+		}
+		end := min(s.at+Window, len(s.data))
+		s.byBlocks(end)
+		if (s.at < end || end == len(s.data)) && !s.byMarks(end) {
 			// Go back to the first record that is not known to be sound.
 			s.Careful = true
 			s.Pos, s.Ends = s.Pos[:1], s.Ends[:0]
 			s.at = int(s.Pos[0] + 1)
 		}
 	}
+	s.Plain = !before && !s.odd // a record may have begun before
 	return len(s.Ends) > 0
 }
 
-// byMarks scans the next window, 64 bytes at a time. The running parity of the
+// byMarks scans up to end, 64 bytes at a time. The running parity of the
 // quotes tells which bytes are within quotes; the separators and newlines outside
 // are field ends. It returns false if a quote opens inside a field or closes before
 // the end of one. After that, byMarks cannot be used on this data.
-func (s *Fields) byMarks() bool {
+func (s *Fields) byMarks(end int) bool {
 	data, n, quotes := s.data, len(s.Pos), s.Other == '"'
-	end := min(s.at+Window, len(data))
+	s.odd = s.odd || s.at < end
 	s.marks = MarkText(s.marks, data[s.at:end], s.sep, s.Other)
 	i, doubled := s.at, uint64(0)
 	for k := range s.marks {
@@ -166,7 +178,7 @@ func runningParity(x uint64) uint64 {
 
 // byBytes scans the records of the next window when the quoting is broken.
 func (s *Fields) byBytes() {
-	s.Noted, s.later, s.Doubled = true, true, true
+	s.Noted, s.later, s.odd, s.Doubled = true, true, true, true
 	for i, stop := s.at, s.at+Window; i < len(s.data) && i < stop; s.at = i {
 		for {
 			end := s.fieldEnd(i)
