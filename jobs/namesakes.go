@@ -33,7 +33,7 @@ var sharedNames = []string{"admin", "administrator", "root", "info", "support", 
 
 // add adds a user.
 func (n *namesakes) add(user string) {
-	if name, domain := nameAndDomain(user); domain != "" && name != "" && !slices.Contains(sharedNames, name) {
+	if name, domain := n.nameAndDomain(user); domain != "" && name != "" && !slices.Contains(sharedNames, name) {
 		n.put(name, domain)
 	}
 }
@@ -61,7 +61,7 @@ func (n *namesakes) put(name, domain string) {
 
 // nameAndDomain splits a user, as in CORP\anna and anna@corp.example, in lower case. Of
 // machines, guests, and users of free mail services the domain is "".
-func nameAndDomain(user string) (name, domain string) {
+func (n *namesakes) nameAndDomain(user string) (name, domain string) {
 	user = strings.ToLower(user)
 	if before, after, ok := strings.Cut(user, `\`); ok {
 		if strings.HasSuffix(after, "$") || strings.ContainsFunc(before, notWindows) {
@@ -69,7 +69,12 @@ func nameAndDomain(user string) (name, domain string) {
 		}
 		return after, before
 	}
-	return user[:max(strings.LastIndexByte(user, '@'), 0)], ownDomain([]byte(user))
+	name, domain = mailName(user)
+	// A month has each user thirty times. Only domains of mail have a dot, and those that are there were tested.
+	if n.under[domain] != nil && strings.Contains(domain, ".") || isOwn(domain) {
+		return name, domain
+	}
+	return "", ""
 }
 
 // notWindows reports whether a domain of Windows seldom has a character. A name with others

@@ -132,19 +132,25 @@ func isGuestType(text []byte) bool {
 // has none or it tells nothing: a guest's, a free mail service's, or that of a role
 // session, whose name the caller chooses.
 func ownDomain(user []byte) string {
-	name := strings.ToLower(string(user))
-	at := strings.LastIndexByte(name, '@')
-	if at <= 0 || strings.Contains(name, "#ext#") || strings.Contains(name, "/") {
-		return ""
+	if _, domain := mailName(strings.ToLower(string(user))); isOwn(domain) {
+		return domain
 	}
-	domain := name[at+1:]
-	if len(domain) > 253 || !mailDomain().MatchString(domain) {
-		return ""
+	return ""
+}
+
+// mailName splits a mail address, which is in lower case, but not that of a guest or of a role session.
+func mailName(user string) (name, domain string) {
+	at := strings.LastIndexByte(user, '@')
+	if at <= 0 || strings.Contains(user, "#ext#") || strings.Contains(user, "/") {
+		return "", ""
 	}
-	if sigma.Private(domain) || domain == serviceAccounts || strings.HasSuffix(domain, "."+serviceAccounts) {
-		return ""
-	}
-	return domain
+	return user[:at], user[at+1:]
+}
+
+// isOwn reports whether a text is a domain of mail that may be a company's.
+func isOwn(domain string) bool {
+	return len(domain) <= 253 && mailDomain().MatchString(domain) &&
+		!sigma.Private(domain) && domain != serviceAccounts && !strings.HasSuffix(domain, "."+serviceAccounts)
 }
 
 // minDomainShare is the share of an input's records with a user that a domain must have to
