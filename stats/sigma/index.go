@@ -1,6 +1,9 @@
 package sigma
 
-import "slices"
+import (
+	"slices"
+	"unicode/utf8"
+)
 
 // An index finds which of many literals occur in a text. It reads the text once, at
 // a cost that hardly depends on the number of literals: it is an Aho-Corasick
@@ -10,6 +13,7 @@ import "slices"
 // memory, but twice the time for the literals of a thousand rules.
 type index struct {
 	literals []indexed
+	sieve    *sieve // nil: the literals are too many, or one is too short
 
 	class [256]uint16 // class of each byte; bytes in no literal share class 0
 	width int32       // number of classes; 0: there are no literals
@@ -49,11 +53,63 @@ const (
 	maxTable = 4 << 20
 )
 
+// A sieve tells of most texts that no literal is in them: it has the hash of four bytes of
+// each. Texts of logs seldom have one, and the automaton waits for a table at each byte.
+type sieve [sieveBits / 64]uint64
+
+const (
+	sieveBytes = 4
+	sieveBits  = 1 << 14
+	// maxSieve is the largest number of literals that have one. With more, too many texts pass by chance: of
+	// 30 bytes and 64 literals, one in nine.
+	maxSieve = 64
+)
+
+// with returns the last bytes with one more, whose case is left out.
+func (*sieve) with(last uint32, c byte) uint32 { return last<<8 | uint32(c|0x20) }
+
+func (*sieve) hash(bytes uint32) uint32 { return bytes * 0x9E3779B1 >> (32 - 14) }
+
+// newSieve returns the sieve of the literals, or nil.
+func (x *index) newSieve() *sieve {
+	if len(x.literals) > maxSieve || slices.ContainsFunc(x.literals, func(l indexed) bool { return len(l.text) < sieveBytes }) {
+		return nil
+	}
+	s := &sieve{}
+	for li, begin := range x.rarest(sieveBytes) {
+		last := uint32(0)
+		for i := range sieveBytes {
+			last = s.with(last, x.literals[li].text[begin+i])
+		}
+		h := s.hash(last)
+		s[h/64] |= 1 << (h % 64)
+	}
+	return s
+}
+
+// mayHold reports whether a literal may be in a text, which is not folded. It cannot tell of texts
+// that are not ASCII.
+func (x *index) mayHold(text []byte) bool {
+	s := x.sieve
+	if s == nil {
+		return x.width > 0
+	}
+	last, all := uint32(0), byte(0)
+	for _, c := range text {
+		last, all = s.with(last, c), all|c
+		if h := s.hash(last); s[h/64]>>(h%64)&1 != 0 {
+			return true
+		}
+	}
+	return all >= utf8.RuneSelf
+}
+
 // seal makes the index ready once all its literals are known.
 func (x *index) seal() {
 	if len(x.literals) == 0 {
 		return
 	}
+	x.sieve = x.newSieve()
 	x.width = 1
 	for _, l := range x.literals {
 		for i := range len(l.text) {
@@ -75,26 +131,11 @@ func (x *index) seal() {
 // table has at most most entries.
 func (x *index) build(size, most int) bool {
 	width := int(x.width)
-	common := map[string]int{} // number of literals with an infix
-	if size < 1<<20 {
-		for _, l := range x.literals {
-			for i := 0; i+size <= len(l.text); i++ {
-				common[l.text[i:i+size]]++
-			}
-		}
-	}
 	texts, ends := make([]string, len(x.literals)), make([]int, len(x.literals))
-	for li, l := range x.literals {
-		begin, end := 0, len(l.text)
-		if size < end {
-			for i := 1; i+size <= len(l.text); i++ {
-				if common[l.text[i:i+size]] < common[l.text[begin:begin+size]] {
-					begin = i
-				}
-			}
-			end = begin + size
-		}
-		texts[li], ends[li] = l.text[begin:end], end
+	for li, begin := range x.rarest(size) {
+		l := x.literals[li].text
+		ends[li] = min(begin+size, len(l))
+		texts[li] = l[begin:ends[li]]
 	}
 	states := prefixes(texts)
 	if (states-1)*width >= most {
@@ -154,6 +195,26 @@ func (x *index) build(size, most int) bool {
 	return true
 }
 
+// rarest returns where in each literal the size bytes begin that the fewest literals have; 0 in
+// one that has no more.
+func (x *index) rarest(size int) []int {
+	common := map[string]int{} // number of literals with an infix
+	for _, l := range x.literals {
+		for i := 0; i+size <= len(l.text); i++ {
+			common[l.text[i:i+size]]++
+		}
+	}
+	begins := make([]int, len(x.literals))
+	for li, l := range x.literals {
+		for i := 1; i+size <= len(l.text); i++ {
+			if common[l.text[i:i+size]] < common[l.text[begins[li]:begins[li]+size]] {
+				begins[li] = i
+			}
+		}
+	}
+	return begins
+}
+
 // prefixes returns how many texts begin one of texts, "" included.
 func prefixes(texts []string) int {
 	n, last := 1, ""
@@ -169,11 +230,8 @@ func prefixes(texts []string) int {
 }
 
 // scan calls found with the number of each literal in a text, once for each place
-// where it occurs. The text is folded.
+// where it occurs. The text is folded, and there are literals.
 func (x *index) scan(text []byte, found func(literal int32)) {
-	if x.width == 0 {
-		return
-	}
 	next := x.next
 	state := int32(0)
 	for i, c := range text {

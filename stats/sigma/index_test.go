@@ -75,6 +75,46 @@ func TestIndex(t *testing.T) {
 	}
 }
 
+// If this fails, a rule misses texts that have one of its literals, or all texts go through the automaton.
+func TestSieve(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	text := func(n int, of ...string) (s string) {
+		for range n {
+			s += of[r.IntN(len(of))]
+		}
+		return s
+	}
+	passed := 0 // by chance
+	for range 300 {
+		x := &index{}
+		for range 1 + r.IntN(maxSieve) {
+			x.literals = append(x.literals, indexed{text: string(foldCase(nil, []byte(text(sieveBytes+r.IntN(8), "a", "k", "s", "/", "@", "é"))))})
+		}
+		x.seal()
+		if x.sieve == nil {
+			t.Fatal("no sieve")
+		}
+		for range 50 {
+			in := text(r.IntN(40), "a", "A", "k", "K", "\u212a", "s", "S", "\u017f", "/", "@", "`", "é", "É")
+			x.scan(foldCase(nil, []byte(in)), func(l int32) {
+				if !x.mayHold([]byte(in)) {
+					t.Fatalf("%q does not pass, and has %q", in, x.literals[l].text)
+				}
+			})
+		}
+		if in := text(40, "b", "c", "d"); x.mayHold([]byte(in)) {
+			passed++
+		}
+	}
+	if passed > 60 {
+		t.Errorf("%d texts pass that have none", passed)
+	}
+	short := &index{literals: []indexed{{text: "abc"}}}
+	if short.seal(); !short.mayHold([]byte("ABC")) {
+		t.Error("a text with a literal of three bytes does not pass")
+	}
+}
+
 // If this fails, the table of an index is too small for its states, or grows while it is made.
 func TestPrefixes(t *testing.T) {
 	for _, c := range []struct {

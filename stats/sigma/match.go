@@ -326,7 +326,7 @@ func (s *state) indexed(i int, text []byte, atoms []int32) []int32 {
 		clear(in.holds)
 		in.stamp = 1
 	}
-	if len(of.index.literals) > 0 {
+	if of.index.mayHold(text) {
 		in.folded = foldCase(in.folded[:0], text)
 		of.index.scan(in.folded, func(l int32) {
 			if in.found[l] == in.stamp {
