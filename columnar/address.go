@@ -19,7 +19,7 @@ const addressSize = len("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff")
 // where it is written as IPv6 (::ffff:10.0.0.5), else IPv6 in lower case and at its
 // shortest; without outer white space, brackets or zone (%eth0), and without the port or the
 // length of a prefix behind it (10.0.0.5:51234, [2001:db8::5]:443, [10.0.0.5]:443,
-// 10.0.0.5/52110, 10.0.0.5#53, 10.0.0.5(443), 10.0.0.5/32, 10.0.0.5.443). Of a list (10.0.0.5, 203.0.113.7)
+// 10.0.0.5/52110, 10.0.0.5#53, 10.0.0.5@53, 10.0.0.5(443), 10.0.0.5/32, 10.0.0.5.443). Of a list (10.0.0.5, 203.0.113.7)
 // it is the first that is known, which is the client's where proxies add theirs. A text that is not an address is
 // appended unchanged, and what says that none is known is "". So is IPv4 with leading zeros, which some read as octal, unless all
 // four numbers have three digits: octal numbers are not padded so.
@@ -74,7 +74,7 @@ func parseOddAddress(text []byte) (netip.Addr, bool) {
 	if rest, java := bytes.CutPrefix(text, []byte("/")); java { // /10.0.0.5:51234
 		return parseAddress(rest)
 	}
-	if i := bytes.LastIndexAny(text, ":/#("); i > 0 && isPort(bytes.TrimSuffix(text[i+1:], []byte(")"))) {
+	if i := bytes.LastIndexAny(text, ":/#@("); i > 0 && isPort(bytes.TrimSuffix(text[i+1:], []byte(")"))) {
 		text = withoutBrackets(text[:i])
 	}
 	text, _, _ = bytes.Cut(text, []byte("%")) // of F5: 10.0.0.5%2
