@@ -505,7 +505,6 @@ var caseExplanations = []explanation{
 	{group: "netskope_events", what: "bytes_in", why: repeatsBytes},
 	{group: "squid", what: "time", cases: "common_log_format_1", why: "05/02/2025 is read as the 5th of February, and may be either"},
 	{group: "Dropbox.TeamEvent.jsonl", what: "unread", why: renamedKeys},
-	{group: "infoblox", what: "time", why: "the time of the header counts, which the test put before the record"},
 	{group: "netflow", what: "unread", why: "its times are since the start of the exporter; the time that Logstash gives a record is not in the case"},
 	{group: "Proofpoint.Event.jsonl", what: "unread", why: "threats in mail that came in are not read"},
 	{group: "suricata_eve", what: "unread", cases: "beats", why: "the load of a machine is no log of what left"},
