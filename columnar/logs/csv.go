@@ -19,6 +19,8 @@ var CSV = &Format{
 	Doc: `Columns are found by name: a mapping says which is which, or well-known names do (timestamp, user, src_ip,
 bytes_uploaded, query, …; letter case and punctuation do not matter). The table follows from what is there: a
 query makes it dns, a URL or a method http, bytes and a destination network, and all else is api.
+Of DNS packets and messages, those that a column tells to be responses (qr is 1, is_response is true) count as other:
+they repeat the queries, as if the server had asked.
 
 Quoting is RFC 4180: a field in double quotes may hold separators, newlines and doubled quotes. A quote that does
 not begin a field, or is never closed, stands for itself. A record with more or fewer fields than the header is

@@ -277,7 +277,12 @@ func (d *jsonLines) meanings() *jsonNames {
 		}
 	}
 	by(jsonDate, false, m.Columns[columnar.Time].Date)
-	by(jsonWhere, true, m.Where.Name)
+	if by(jsonWhere, true, m.Where.Name); m.Where.Name == "" {
+		for rank, name := range responseFlags {
+			n.known[name] = append(n.known[name], scan.Place{Field: jsonWhere, Rank: rank, Any: true})
+		}
+		n.leading.known = append(n.leading.known, responseFlags...)
+	}
 	n.leading.known = append(n.leading.known, dateNames...)
 	if !m.names(columnar.Time) {
 		for i, name := range dateNames {
@@ -385,6 +390,10 @@ func (d *jsonLines) line(line []byte, record int64, out *columnar.Out, t *Tally)
 			reason = d.noTime
 		}
 		t.Skip(record, reason)
+		return
+	}
+	if table == columnar.DNS && d.mapping.Where.Name == "" && r.has>>jsonWhere&1 != 0 && tellsResponse(r.text(jsonWhere)) {
+		t.Known(response)
 		return
 	}
 	b := out.Table(table)

@@ -375,9 +375,9 @@ func (d *parquetDecoder) open(part *parquetPart, b *columnar.Builder, first int6
 			preferred.date.other = true
 		}
 	}
-	if part.plan.where >= 0 {
+	if part.plan.where.src >= 0 {
 		d.where = next()
-		d.where.open(part, part.plan.where, nil)
+		d.where.open(part, part.plan.where.src, nil)
 	}
 	for i := range fields { // last: a reason of another column goes before theirs
 		if f := &fields[i]; f.src < 0 {
@@ -467,8 +467,11 @@ func (d *parquetDecoder) row(b *columnar.Builder, record int64, t *Tally) {
 	d.cleared = d.cleared[:0]
 	for _, c := range d.columns {
 		if c == d.where {
-			value := c.take()
-			match = value >= 0 && bytes.Equal(d.text(c, value), c.equals)
+			var text []byte
+			if value := c.take(); value >= 0 {
+				text = d.text(c, value)
+			}
+			match = c.selects.holds(text)
 			continue
 		}
 		if c.other {
@@ -503,7 +506,7 @@ func (d *parquetDecoder) row(b *columnar.Builder, record int64, t *Tally) {
 		t.Known(deletedRows)
 	case !match:
 		b.Drop()
-		t.Known(leftOut)
+		t.Known(d.where.selects.kind)
 	case reason != "":
 		b.Drop()
 		t.Skip(record, reason)

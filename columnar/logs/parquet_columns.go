@@ -56,14 +56,14 @@ const (
 // cache still when it is put, and of a page, which may have the whole row group,
 // only the bytes are in memory.
 type parquetColumn struct {
-	leaf   *parquetLeaf
-	field  *field           // nil: read for a condition only
-	others []*parquetColumn // that the field may stand in too, in order of preference
-	other  bool             // it is one of another column's others, or its date
-	date   *parquetColumn   // of a time: the date, where it stands apart; or nil
-	equals []byte           // that one
-	pages  pages.Reader
-	left   int64 // rows of the chunk in pages to come
+	leaf    *parquetLeaf
+	field   *field           // nil: read for a condition only
+	others  []*parquetColumn // that the field may stand in too, in order of preference
+	other   bool             // it is one of another column's others, or its date
+	date    *parquetColumn   // of a time: the date, where it stands apart; or nil
+	selects *selection       // of the column that the condition is about
+	pages   pages.Reader
+	left    int64 // rows of the chunk in pages to come
 
 	// Of the page, what is to come.
 	rows    int
@@ -117,7 +117,7 @@ type parquetColumn struct {
 func (c *parquetColumn) open(part *parquetPart, src int, f *field) {
 	c.leaf, c.field = &part.leaves[src], f
 	if part.plan != nil {
-		c.equals = part.plan.equals
+		c.selects = &part.plan.where
 	}
 	c.others, c.other, c.date = c.others[:0], false, nil
 	if c.leaf.index < 0 {

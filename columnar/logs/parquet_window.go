@@ -1,7 +1,6 @@
 package logs
 
 import (
-	"bytes"
 	"slices"
 
 	"outflow/columnar"
@@ -70,7 +69,7 @@ func (d *parquetDecoder) block(b *columnar.Builder, n int, record int64, t *Tall
 		t.known(deletedRows, int64(deleted))
 	}
 	if out := n - len(d.records) - deleted; out > 0 {
-		t.known(leftOut, int64(out))
+		t.known(d.where.selects.kind, int64(out))
 	}
 	return true
 }
@@ -87,10 +86,12 @@ func (d *parquetDecoder) leaves(n int, record int64) (leaves bool, deleted int) 
 	for i := range n {
 		match := true
 		if d.where != nil {
-			if match = d.where.valid == nil || d.where.valid[i]; match {
-				match = bytes.Equal(d.text(d.where, value), d.where.equals)
+			var text []byte
+			if d.where.valid == nil || d.where.valid[i] {
+				text = d.text(d.where, value)
 				value++
 			}
+			match = d.where.selects.holds(text)
 		}
 		if anyDeleted && d.deleted.has(record-1+int64(i)) {
 			match = false

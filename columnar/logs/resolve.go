@@ -1,6 +1,7 @@
 package logs
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -61,11 +62,39 @@ type plan struct {
 	table  *columnar.Table
 	fields []field // the time first, then by src
 	names  []string
-	where  int // index of the name that equals is about; -1: none
-	equals []byte
+	where  selection
 	utc    bool // the name of the time says that it is in UTC
 	// doubtful says that there are doubtfulBytes.
 	doubtful bool
+}
+
+// A selection says which records are rows.
+type selection struct {
+	src    int    // index of the name that it is about; -1: all are
+	equals []byte // what stands there; nil: anything that does not tell a response
+	kind   string // what the others count as
+}
+
+// responseFlags are the names under which tables of DNS packets and messages say whether one
+// is a query or a response. A response repeats the query, and comes from the server.
+var responseFlags = []string{"qr", "dnsqr", "dnsflagsresponse", "isresponse"}
+
+const response = "response"
+
+// tellsResponse reports whether the text of a flag is that of a response.
+func tellsResponse(text []byte) bool {
+	switch strings.ToLower(string(text)) {
+	case "1", "true", "r", "response", "reply":
+		return true
+	}
+	return false
+}
+
+func (s *selection) holds(text []byte) bool {
+	if s.equals == nil {
+		return !tellsResponse(text)
+	}
+	return bytes.Equal(text, s.equals)
 }
 
 // wanted returns the fields that anyone reads.
@@ -149,13 +178,13 @@ func resolve(m *Mapping, names []string, inside bool) (*plan, error) {
 		m = &Mapping{}
 	}
 	r := newResolver(m, names)
-	p := &plan{names: names, where: -1}
+	p := &plan{names: names, where: selection{src: -1}}
 	if m.Where.Name != "" {
 		i, ok := r.named(m.Where.Name)
 		if !ok {
 			return nil, fmt.Errorf("mapping.where: no column %q: has %s", m.Where.Name, list(names))
 		}
-		p.where, p.equals = i, []byte(m.Where.Equals)
+		p.where = selection{i, []byte(m.Where.Equals), leftOut}
 		r.taken[i] = true
 	}
 	for c := range columnar.NumCols {
@@ -185,6 +214,9 @@ func resolve(m *Mapping, names []string, inside bool) (*plan, error) {
 	}
 	if err := m.check(p.table); err != nil {
 		return nil, err
+	}
+	if found := r.found(columnar.Query, responseFlags); p.table == columnar.DNS && p.where.src < 0 && !m.Only && len(found) > 0 {
+		p.where = selection{found[0], nil, response}
 	}
 	timeless := len(r.sources(columnar.Time)) == 0
 	if timeless && !inside {

@@ -77,7 +77,7 @@ func (d *separated) window(data []byte, line int64, t *Tally) int64 {
 	begin := 0 // in s.Pos, of the next record
 	for next := 0; next < len(s.Ends); {
 		n, odd := 0, true
-		if d.plan.where < 0 {
+		if d.plan.where.src < 0 {
 			n, odd = d.run(data, s.Ends[next:], begin, line, t)
 		}
 		if n > 0 {
@@ -325,8 +325,8 @@ func (d *separated) record(data []byte, pos []uint32, line int64, t *Tally) {
 		d.ragged(data, pos, line, t)
 		return
 	}
-	if w := d.plan.where; w >= 0 && !bytes.Equal(d.cell(data, pos, w), d.plan.equals) {
-		t.Known(leftOut)
+	if w := &d.plan.where; w.src >= 0 && !w.holds(d.cell(data, pos, w.src)) {
+		t.Known(w.kind)
 		return
 	}
 	b := d.builder
