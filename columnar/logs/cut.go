@@ -58,8 +58,9 @@ type cutter struct {
 	buffers   *Buffers
 	maxRecord int
 	yield     func(*Block) error
-	format    *Format    // says where records end
-	wrapped   *unwrapper // src, if the log is wrapped
+	format    *Format        // says where records end
+	wrapped   *unwrapper     // src, if the log is wrapped
+	interim   *interimReader // what src is read through, if that drops records; else nil
 
 	header  []byte
 	next    int64 // number of the next record
@@ -78,10 +79,14 @@ func (c *cutter) run() error {
 			return err
 		}
 	}
-	if len(c.skipped) > 0 {
-		return c.hand(&Block{Header: c.header, First: c.next})
+	last := &Block{Header: c.header, First: c.next}
+	if c.interim != nil {
+		c.skipped = append(c.skipped, c.interim.account(last, c.next)...)
 	}
-	return nil
+	if len(c.skipped) == 0 && last.Known == nil {
+		return nil
+	}
+	return c.hand(last)
 }
 
 // block fills buf behind what is carried over, and hands over its whole records.
@@ -122,8 +127,9 @@ func (c *cutter) hand(b *Block) error {
 		var skipped []Reason
 		b.Times, skipped = c.wrapped.take(countLines(b.Data))
 		b.Skipped = append(b.Skipped, skipped...)
-		if l, ok := c.wrapped.layers[0].(*programLayer); ok {
-			b.Others, l.others = l.others, 0
+		if l, ok := c.wrapped.layers[0].(*programLayer); ok && l.others > 0 {
+			b.Known = append(b.Known, Kind{otherProgram, l.others})
+			l.others = 0
 		}
 	}
 	return c.yield(b)

@@ -254,8 +254,8 @@ type Block struct {
 	// not read as records of a member of their own, and so not merely of another kind. "": none
 	// is known.
 	Among string
-	// Others are lines of other programs that stand among the records, and are not in Data.
-	Others int64
+	// Known are records of known kinds that stand among the others, and are not in Data.
+	Known []Kind
 
 	// Skipped counts the records that Read could not give to a decoder: those
 	// too long or cut off, before Data, and those that do not unwrap, which are
@@ -297,8 +297,8 @@ func (b *Block) Decode(d Decoder, out *columnar.Out, t *Tally) error {
 		t.Skipped += r.Count
 		because(&t.Reasons, r)
 	}
-	if b.Others > 0 {
-		t.known(otherProgram, b.Others)
+	for _, k := range b.Known {
+		t.known(k.Name, k.Count)
 	}
 	if len(b.Data) == 0 && b.Part == nil {
 		return nil

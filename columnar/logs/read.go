@@ -241,6 +241,7 @@ type stream struct {
 	content *counter      // what was decompressed; stored if nothing was
 	what    string        // it is, as errors say
 	open    []io.Closer
+	interim *interimReader // what lines reads through, if that drops records; else nil
 }
 
 // decompressed returns the stream that in begins. stored counts the bytes that in has read.
@@ -270,7 +271,11 @@ func (r *reader) decompressed(in *bufio.Reader, stored *counter) (*stream, error
 
 // lines returns its text with one record a line.
 func (s *stream) lines() *bufio.Reader {
-	src := lines(asUTF8(s.in))
+	in := asUTF8(s.in)
+	if s.interim = interimOf(in); s.interim != nil {
+		in = bufio.NewReaderSize(s.interim, headSize)
+	}
+	src := lines(in)
 	if c, ok := src.(io.Closer); ok {
 		s.open = append(s.open, c)
 	}
@@ -321,6 +326,9 @@ func (r *reader) stream(m *Member, in *bufio.Reader, stored *counter) error {
 			}
 		}
 	}
+	if unknown == ErrEmpty && s.interim != nil && s.interim.waiting > 0 {
+		unknown = errInterim
+	}
 	if unknown != nil {
 		if err == nil || err == io.EOF {
 			return unknown
@@ -368,7 +376,7 @@ func (r *reader) part(m *Member, known *recognised) error {
 // text reads the text of a member as it was recognised.
 func (r *reader) text(m *Member, s *stream, text *bufio.Reader, known *recognised) (err error) {
 	c := cutter{
-		src: text, buffers: r.Buffers, maxRecord: r.MaxRecord, format: known.format,
+		src: text, buffers: r.Buffers, maxRecord: r.MaxRecord, format: known.format, interim: s.interim,
 		yield: func(b *Block) error {
 			err := r.yield(m, b)
 			r.stopped = err != nil && !errors.Is(err, ErrSkip)
