@@ -12,7 +12,7 @@ import (
 	"math"
 	"slices"
 
-	"gonum.org/v1/gonum/stat"
+	"gonum.org/v1/gonum/floats"
 )
 
 // madScale makes the median absolute deviation (MAD) of a normal sample estimate
@@ -136,15 +136,28 @@ func Bytes(logMB float64) float64 { return max(0, math.Expm1(logMB)*1e6) }
 
 // MeanSD returns the mean and the sample standard deviation (divisor n − 1), as
 // pandas does. The standard deviation of fewer than two values is NaN.
+//
+// It is computed in two passes. The residuals, which would add up to 0 if the mean
+// were exact, correct it for rounding: (1.7) of Chan, Golub and LeVeque (1983).
+//
+// Note: gonum's stat.MeanStdDev does the same, but its package brings matrices and
+// linear algebra, which take longer to compile than stats/detect.
 func MeanSD(x []float64) (mean, sd float64) {
 	if len(x) == 0 {
 		return math.NaN(), math.NaN()
 	}
-	mean, sd = stat.MeanStdDev(x, nil)
+	n := float64(len(x))
+	mean = floats.Sum(x) / n
 	if len(x) < 2 {
-		sd = math.NaN()
+		return mean, math.NaN()
 	}
-	return mean, sd
+	var squares, residuals float64
+	for _, v := range x {
+		d := v - mean
+		squares += d * d
+		residuals += d
+	}
+	return mean, math.Sqrt((squares - residuals*residuals/n) / (n - 1))
 }
 
 // Z returns how many sample standard deviations x lies above the mean of past.

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"gonum.org/v1/gonum/stat"
 )
 
 func near(got, want, tol float64) bool {
@@ -15,6 +17,22 @@ func near(got, want, tol float64) bool {
 // week and its expected values are from pandas 2: Series(week).median(),
 // .quantile(p), .mean(), .std().
 var week = []float64{12, 15, 9, 30, 14, 11, 250}
+
+// If this fails, the standard deviation is not the one of gonum to the bit, so that
+// scores change.
+func TestMeanSDIsGonums(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for n := 2; n < 200; n++ {
+		x := make([]float64, n)
+		for i := range x {
+			x[i] = 1e6 + math.Exp(10*r.NormFloat64())
+		}
+		mean, sd := MeanSD(x)
+		if wantMean, wantSD := stat.MeanStdDev(x, nil); mean != wantMean || sd != wantSD {
+			t.Errorf("%d values: got %v, %v, want %v, %v", n, mean, sd, wantMean, wantSD)
+		}
+	}
+}
 
 func TestSeries(t *testing.T) {
 	mean, sd := MeanSD(week)
