@@ -130,7 +130,7 @@ bench-sources: $(VENV)/.made ## decode all columns of vendors' logs, against Duc
 profile: bin/outflow $(VENV)/.made ## where the time and the memory go, on W1 and W3 of bench
 	$(VENV)/bin/python fixtures/bench/profiles.py $(ARGS)
 
-# GOGC is the compilers': they take 0.8 GB instead of 0.5, and a sixth less time.
+# GOGC is the compilers': they take .8 GB instead of .6 at most, and a sixth less time.
 bin/outflow: $(shell find . -name '*.go' -not -path './fixtures/*' -not -path './deploy/*') $(shell find columnar reports jobs stats -type f -not -name '*.go') go.mod go.sum
 	GOGC=400 go build -ldflags '-s -w' -o $@ ./jobs/outflow
 
