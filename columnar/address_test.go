@@ -114,7 +114,9 @@ func TestOneAddressOneCode(t *testing.T) {
 				}
 				rows += b.Len()
 			}}
-			put(out.Table(Network))
+			b := out.Table(Network)
+			b.makeRoom(BatchRows) // for all in one batch
+			put(b)
 			out.Flush()
 			if rows != len(want) {
 				t.Errorf("got %d rows, want %d", rows, len(want))

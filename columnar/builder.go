@@ -22,6 +22,7 @@ type Builder struct {
 	renewed int   // the Out.renewed of its dictionaries
 	flushed int64 // the Out.rows when it last had rows
 	empty   bool  // it gave up its texts since
+	rows    int   // rows that a batch has room for
 	n       int   // rows committed
 	counted int   // rows whose texts are in the columns' known
 	first   int64
@@ -54,29 +55,49 @@ type column struct {
 }
 
 func newBuilder(t *Table, want Cols, out *Out) *Builder {
-	b := &Builder{table: t, want: t.Set() & (want | ColSet(Time)), out: out, renewed: out.renewed, recs: make([]int32, BatchRows)}
+	b := &Builder{table: t, want: t.Set() & (want | ColSet(Time)), out: out, renewed: out.renewed}
 	for _, c := range t.Cols {
-		col := &b.cols[c]
-		switch c.Kind() {
-		case Timestamp:
-			col.ints = make([]int64, BatchRows)
-		case Int64:
-			col.ints = make([]int64, BatchRows)
-			col.valid = make([]byte, BatchRows/8)
-		case Int32:
-			col.int32s = make([]int32, BatchRows)
-			col.valid = make([]byte, BatchRows/8)
-		case Dictionary:
-			col.codes = make([]int32, BatchRows)
-			col.dict = newColumnDict(b.table, c)
-		case Text:
-			col.offsets = make([]int32, BatchRows+1)
+		if c.Kind() == Dictionary {
+			b.cols[c].dict = newColumnDict(b.table, c)
 		}
 	}
+	b.makeRoom(firstRows)
 	if fields := out.WantFields[t.ID]; len(fields) > 0 {
 		b.makeFields(fields)
 	}
 	return b
+}
+
+// firstRows is how many rows the first batch of a builder has at most. A full one is followed by
+// one with more room, up to BatchRows: most logs, and the head of any, are small, and room for
+// BatchRows takes 2 MB.
+const firstRows = BatchRows >> 4
+
+// makeRoom makes room for that many rows, which have no cells.
+func (b *Builder) makeRoom(rows int) {
+	b.rows, b.recs = rows, make([]int32, rows)
+	for _, c := range b.table.Cols {
+		col := &b.cols[c]
+		switch c.Kind() {
+		case Timestamp:
+			col.ints = make([]int64, rows)
+		case Int64:
+			col.ints = make([]int64, rows)
+			col.valid = make([]byte, rows/8)
+		case Int32:
+			col.int32s = make([]int32, rows)
+			col.valid = make([]byte, rows/8)
+		case Dictionary:
+			col.codes = make([]int32, rows)
+		case Text:
+			col.offsets = make([]int32, rows+1)
+		}
+	}
+	for i := range b.fields {
+		if f := &b.fields[i]; f.codes != nil {
+			f.codes = make([]int32, rows)
+		}
+	}
 }
 
 func newColumnDict(t *Table, c Col) *Dict {
@@ -232,7 +253,7 @@ func (b *Builder) Next(record int64) {
 	}
 	b.recs[n] = int32(record - b.first)
 	b.n++
-	if b.n == BatchRows || b.full || record-b.first > 1<<30 {
+	if b.n == b.rows || b.full || record-b.first > 1<<30 {
 		b.flush()
 	}
 }
@@ -253,7 +274,7 @@ func (b *Builder) Drop() {
 // NextRows. Room says how many rows may be put; no row may be half built.
 
 // Room returns how many rows may be put before the next NextRows, at least 1.
-func (b *Builder) Room() int { return BatchRows - b.n }
+func (b *Builder) Room() int { return b.rows - b.n }
 
 // Null is an integer that is put for a cell without a value.
 const Null = math.MinInt64
@@ -429,7 +450,7 @@ func (b *Builder) NextRows(records []int64) {
 	}
 	b.n = end
 	b.count() // while they are in the first-level cache
-	if b.n == BatchRows || b.full || records[len(records)-1]-b.first > 1<<30 {
+	if b.n == b.rows || b.full || records[len(records)-1]-b.first > 1<<30 {
 		b.flush()
 	}
 }
@@ -483,6 +504,9 @@ func (b *Builder) flush() {
 		}
 	}
 	b.clearFields(0, n)
+	if n == b.rows && n < BatchRows {
+		b.makeRoom(4 * n)
+	}
 	if renew || b.fieldsSize > fieldsMaxSize {
 		b.renewFields()
 	}

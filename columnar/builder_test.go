@@ -308,6 +308,36 @@ func TestBuilderIdle(t *testing.T) {
 	}
 }
 
+// A small log must not pay for the room of a large one, nor a large one for small batches.
+func TestBuilderGrows(t *testing.T) {
+	var got []int
+	out := &Out{Want: ColSet(Query)}
+	out.WantFields[DNS.ID] = WantedFields{{Name: "field"}}
+	out.Sink = func(b *Batch) {
+		got = append(got, b.Len())
+		codes, dict := b.Field("field")
+		offsets, queries := b.Texts(Query)
+		for i := range codes {
+			want := fmt.Sprint(b.First + int64(b.Record[i]))
+			if field, query := string(dict.Text(codes[i])), string(queries[offsets[i]:offsets[i+1]]); field != want || query != want {
+				t.Fatalf("record %s: got %q and %q", want, field, query)
+			}
+		}
+	}
+	b := out.Table(DNS)
+	for i := range int64(2*BatchRows + 1) {
+		text := fmt.Append(nil, i+1)
+		b.SetTime(1)
+		b.SetText(Query, text)
+		b.SetField([]byte("field"), text)
+		b.Next(i + 1)
+	}
+	out.Flush()
+	if want := []int{firstRows, 4 * firstRows, BatchRows, BatchRows - 5*firstRows + 1}; !slices.Equal(got, want) {
+		t.Errorf("got batches of %d rows, want %d", got, want)
+	}
+}
+
 // Rows may be a billion records apart: the distance to the first row of a batch
 // must fit its type.
 func TestBuilderFarRecords(t *testing.T) {

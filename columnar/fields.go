@@ -200,7 +200,7 @@ func (b *Builder) PutFieldOf(i int, name string, v []byte) {
 
 func (b *Builder) setField(f *field, row int, v []byte) {
 	if f.codes == nil {
-		f.codes, f.dict = make([]int32, BatchRows), newFieldDict()
+		f.codes, f.dict = make([]int32, b.rows), newFieldDict()
 	}
 	f.codes[row] = FieldEmpty
 	switch {
@@ -226,7 +226,7 @@ func (b *Builder) PutField(name string, data []byte, spans []Span) {
 	}
 	f := &b.fields[i]
 	if f.codes == nil {
-		f.codes, f.dict = make([]int32, BatchRows), newFieldDict()
+		f.codes, f.dict = make([]int32, b.rows), newFieldDict()
 	}
 	codes := f.codes[b.n : b.n+len(spans)]
 	known, size := f.dict.Len(), f.dict.size()
