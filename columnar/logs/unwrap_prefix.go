@@ -14,7 +14,8 @@ import (
 //	1795206330123⇥2026-11-20T20:25:30.123Z⇥line                 Grafana
 //	2026-11-20T20:25:30.123Z⇥line                               Grafana, as it saves them
 //	CreateTime:1795206330123⇥Partition:0⇥key⇥line               kafka-console-consumer
-//	/var/log/squid/access.log.1:line                            grep, over several files
+//	/var/log/squid/access.log.1:line                            grep and zgrep, over several files
+//	access.log.1.gz:10:line                                     and with the numbers of lines
 //	2026 Nov 20 20:25:30 (px-1) any->/var/log/squid.log line    Wazuh's archives
 //	2026-11-20 20:25:30⇥Local7.Info⇥px-1⇥line                   Kiwi
 //	90⇥2026-11-20T20:25:30⇥…⇥px-1⇥…⇥squid⇥line                  Papertrail's archives, in UTC
@@ -91,10 +92,22 @@ func isStampTab(p []byte) bool {
 	return at > 19 && p[at-1] == 'Z' && isStampISO(append(bytes.Clone(p[:at]), ' '))
 }
 
-// cutFileName cuts the name of a log and a colon off a record.
+// cutFileName cuts the name of a log and a colon off a record, and the number of the line that grep -n
+// writes behind it. A time of day is no such number,
+// nor is what may be the beginning of an address of IPv6, as 2001.
 func cutFileName(record []byte) (line []byte, ok bool) {
 	name, line, ok := bytes.Cut(record, []byte(":"))
 	base, ending, isLog := bytes.Cut(name, []byte(".log"))
+	for _, packed := range []string{".gz", ".bz2", ".xz", ".zst"} {
+		ending = bytes.TrimSuffix(ending, []byte(packed))
+	}
+	number, behind, numbered := bytes.Cut(line, []byte(":"))
+	if numbered && len(number) < 12 && scan.IsDigits(number) {
+		clock := len(line) > 8 && len(number) == 2 && line[5] == ':' && scan.IsDigits(line[6:8]) && line[8] != ':'
+		if first, _ := scan.CutWord(line); !clock && (len(number) != 4 || !scan.IsAddress(first)) {
+			line = behind
+		}
+	}
 	return line, ok && isLog && len(base) > 0 && !bytes.ContainsAny(base, notInTag+" ") && len(bytes.Trim(ending, ".-_0123456789T")) == 0
 }
 

@@ -148,6 +148,7 @@ var wrappers = []struct {
 	{"Kafka's console", "", textAround("CreateTime:1795206330123\tPartition:0\tnull\t")},
 	{"Wazuh's archives", "", textAround("2026 Nov 20 20:25:30 (relay) any->/var/log/x.log ")},
 	{"Kiwi", "", textAround("2026-11-20 20:25:30\tLocal7.Info\trelay\t")},
+	{"zgrep, with the numbers of lines", "", textAround("/srv/in/access.log.1.gz:10:")},
 	{"Papertrail's archives", "", textAround("90\t2026-11-20T20:25:30\t2026-11-20T20:25:31\t55\trelay\t192.0.2.7\tLocal0\tInfo\tshipper\t")},
 	{"syslog-ng JSON", "", jsonAround(`{"PROGRAM":"shipper","HOST":"relay","ISODATE":"2026-11-20T20:25:30+00:00","MESSAGE":`, `}`)},
 	{"OpenTelemetry's records alone", "", jsonAround(`{"timeUnixNano":1795206330123000000,"attributes":{"service.name":"x"},"body":`, `}`)},
@@ -842,6 +843,24 @@ func TestBesideRecords(t *testing.T) {
 		})
 		if m := members[0]; m.Err != nil || nameOf(m.Format) != c.format || tally.Rows != c.rows {
 			t.Errorf("%s: got %s, %v, %+v, want %d rows of %s", what, nameOf(m.Format), m.Err, tally, c.rows, c.format)
+		}
+	}
+}
+
+// If this fails, what grep writes before a line takes a part of the line with it.
+func TestCutFileName(t *testing.T) {
+	for in, want := range map[string]string{
+		"/srv/in/a.log.1.gz:10:2001:db8::1 - x": "2001:db8::1 - x",
+		"a.log:10:192.0.2.7 - x":                "192.0.2.7 - x",
+		"a.log:2001:db8::1 - x":                 "2001:db8::1 - x",
+		"a.log:20:25:30 x":                      "20:25:30 x",
+		"a.log:10:20:25:30 x":                   "20:25:30 x",
+		"a.log-20261120.xz:x":                   "x",
+		"20:25:30 x":                            "",
+		"2001:db8::1 - x":                       "",
+	} {
+		if got, ok := cutFileName([]byte(in)); ok != (want != "") || ok && string(got) != want {
+			t.Errorf("%q: got %q, %v, want %q", in, got, ok, want)
 		}
 	}
 }
