@@ -69,9 +69,7 @@ type Source struct {
 	// UTC says that times without a zone are UTC, whatever the input's zone is.
 	UTC      bool     `yaml:"utc"`
 	Embedded []string `yaml:"embedded"`
-	// RulesIn is the one of Embedded in which the fields that rules read stand: an export
-	// has the record that rules are written for in one of its columns. "": the record.
-	RulesIn string `yaml:"rules_in"`
+	RulesIn  RulesIn  `yaml:"rules_in"`
 	// Each names an array in JSON whose elements become a record each: events, or
 	// flows[].tuples for the arrays tuples in all elements of flows.
 	Each string `yaml:"each"`
@@ -101,12 +99,37 @@ func (s *Source) origin() columnar.Origin {
 	return columnar.Origin{Product: s.Product, Service: s.Service}
 }
 
-// ruleName returns the name of a field that rules read.
-func (s *Source) ruleName(field string) string {
-	if s.RulesIn == "" || strings.HasPrefix(field, s.RulesIn+".") {
-		return field
+// RulesIn says where the fields stand that rules read, if not under the names that rules have for them:
+// by what such a name begins with, what takes its place. "" stands before every name: an export has
+// the record that rules are written for in one of its columns. In YAML a single name is that of "".
+type RulesIn map[string]string
+
+// UnmarshalYAML reads a map, or one name.
+func (in *RulesIn) UnmarshalYAML(unmarshal func(any) error) error {
+	var one string
+	if unmarshal(&one) == nil {
+		*in = RulesIn{"": one}
+		return nil
 	}
-	return s.RulesIn + "." + field
+	return unmarshal((*map[string]string)(in))
+}
+
+// nameOf returns the name of a field that rules read. The longest beginning counts.
+func (in RulesIn) nameOf(field string) string {
+	for _, there := range in {
+		if strings.HasPrefix(field, there+".") {
+			return field
+		}
+	}
+	for at := len(field); at > 0; at = strings.LastIndexByte(field[:at], '.') {
+		if there, ok := in[field[:at]]; ok {
+			return there + field[at:]
+		}
+	}
+	if there, ok := in[""]; ok {
+		return there + "." + field
+	}
+	return field
 }
 
 // Text returns the source file that the source was read from, nil if it was not.

@@ -241,7 +241,7 @@ func (p *sourcePlan) decoder(o *Options) (Decoder, error) {
 	for _, t := range p.tables() {
 		for _, name := range o.WantFields[t.ID].Of(p.source.origin()).Names() {
 			if !slices.ContainsFunc(q.slots, func(s slot) bool { return s.kept == name }) {
-				q.slots = append(q.slots, slot{name: p.source.ruleName(name), kept: name})
+				q.slots = append(q.slots, slot{name: p.source.RulesIn.nameOf(name), kept: name})
 			}
 		}
 	}

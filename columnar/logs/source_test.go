@@ -581,3 +581,24 @@ func TestRememberObjects(t *testing.T) {
 		t.Errorf("got %d blocks, %d rows, %d with a user, want several, 1, 1", blocks, tally.Rows, users)
 	}
 }
+
+// If this fails, rules look for a field under a name that the records do not have.
+func TestRulesIn(t *testing.T) {
+	in := RulesIn{"Pay": "pay_load", "Pay.request": "pay_load.requestJson"}
+	for field, want := range map[string]string{
+		"Pay.status.code":             "pay_load.status.code",
+		"Pay.request.steps[].name":    "pay_load.requestJson.steps[].name",
+		"Pay.requests.name":           "pay_load.requests.name",
+		"Payment.name":                "Payment.name",
+		"name":                        "name",
+		"pay_load.requestJson.object": "pay_load.requestJson.object",
+	} {
+		if got := in.nameOf(field); got != want {
+			t.Errorf("%s: got %s, want %s", field, got, want)
+		}
+	}
+	whole := RulesIn{"": "Data"}
+	if a, b := whole.nameOf("a.b"), whole.nameOf("Data.b"); a != "Data.a.b" || b != "Data.b" {
+		t.Errorf("got %s, %s", a, b)
+	}
+}
