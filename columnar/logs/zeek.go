@@ -19,8 +19,10 @@ separators and the order of its #fields, and in JSON with dotted (id.orig_h) or
 underlined (id_orig_h) keys. Logs may be concatenated, and JSON of several logs
 mixed. Which log a line is of is told by #path, _path or @stream, never by the
 name of the file; where none of them is there, by the fields: query with
-qtype or trans_id is dns, conn_state is conn, established is ssl, client_initial_dcid is quic, trans_depth with both
-body lengths and nothing of SIP or SMTP is http.
+a type, a code, trans_id or answers is dns, conn_state or bytes of both sides are conn, established is ssl,
+client_initial_dcid is quic, trans_depth with both body lengths or host with uri, and nothing of SIP or SMTP, is http,
+and a server_name left over is ssl. So tables are read whose header is names alone, as zeek-cut -m and
+exports write them.
 
 dns     → dns      id.orig_h src_ip, id.resp_h dst_ip, query, qtype_name (else
                    qtype) query_type, rcode_name rcode, answers answers and
@@ -131,6 +133,7 @@ type zeek struct {
 	set     uint64                // cells that are set from JSON
 	cells   [numZeekFields][]byte // nil: not said; text is unescaped, answers is raw
 	json    bool                  // cells come from JSON
+	flat    bool                  // but the answers are a text with commas, as in a cell of a table
 	named   string                // the log that the object's name is of; "": none that Zeek has
 	running bool                  // it holds running totals
 	other   string                // kind of the last line that gave no row
@@ -355,11 +358,17 @@ func (d *zeek) readJSON(line []byte) (log zeekLog, reason string) {
 		d.other, reason = d.kindOf(path, signed)
 		return zeekOther, reason
 	}
-	d.set = has & d.wants(log)
+	d.set, d.flat = has&d.wants(log), false
 	for set := d.set; set != 0; set &= set - 1 {
 		f := bits.TrailingZeros64(set)
 		v := d.values[f]
 		switch {
+		case string(v) == zeekUnset:
+		case f == int(zeekAnswers) && v.Is('"'):
+			d.flat = true
+			if d.cells[f] = v.Text(&d.scratch); string(d.cells[f]) == "(empty)" {
+				d.cells[f] = d.cells[f][:0]
+			}
 		case f == int(zeekAnswers):
 			d.cells[f] = v
 		case v[0] == '"' && escaped>>f&1 == 0:
@@ -477,7 +486,7 @@ func (d *zeek) dns(b recordRow) bool {
 	b.SetText(columnar.QueryType, d.code(d.cells[zeekQtypeName], d.cells[zeekQtype], scan.QueryTypeName))
 	rcode := d.code(d.cells[zeekRcodeName], d.cells[zeekRcode], scan.RcodeName)
 	b.SetText(columnar.Rcode, rcode)
-	if raw := d.shape.Value(int(zeekAnswers)); d.json && raw != nil && !raw.Is('[') && !raw.Is('n') {
+	if raw := d.shape.Value(int(zeekAnswers)); d.json && raw != nil && !raw.Is('[') && !raw.Is('n') && !raw.Is('"') {
 		b.tally.Clear(b.record, "answers that are no list")
 	}
 	if b.Wants(columnar.AnswersLen) {
@@ -487,7 +496,7 @@ func (d *zeek) dns(b recordRow) bool {
 	}
 	if b.Wants(columnar.Answers) {
 		at := len(d.scratch)
-		d.scratch = d.appendAnswers(d.scratch, d.cells[zeekAnswers], d.json)
+		d.scratch = d.appendAnswers(d.scratch, d.cells[zeekAnswers], d.json && !d.flat)
 		b.SetText(columnar.Answers, d.scratch[at:])
 	}
 	return true
@@ -498,7 +507,7 @@ func (d *zeek) dns(b recordRow) bool {
 func (d *zeek) answers() (n int, ok bool) {
 	raw := d.cells[zeekAnswers]
 	switch {
-	case d.json:
+	case d.json && !d.flat:
 		return scan.Value(raw).Length()
 	case raw == nil:
 		return 0, false

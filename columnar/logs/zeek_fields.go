@@ -150,6 +150,9 @@ func zeekFieldNamed(name []byte) (zeekField, bool) {
 	return 0, false
 }
 
+// zeekUnset is a field that is not set, in JSON that was made of a table: Zeek itself leaves it out.
+const zeekUnset = `"-"`
+
 // A zeekLog is a log of Zeek's that becomes rows.
 type zeekLog uint8
 
@@ -195,16 +198,19 @@ func zeekLogOf(has uint64) zeekLog {
 		return true
 	}
 	switch {
-	case all(zeekQuery, zeekQtype), all(zeekQuery, zeekTransID):
+	case all(zeekQuery) && has&(1<<zeekQtype|1<<zeekQtypeName|1<<zeekTransID|1<<zeekRcode|1<<zeekRcodeName|1<<zeekAnswers) != 0:
 		return zeekDNS
-	case all(zeekConnState):
+	case all(zeekConnState), all(zeekOrigBytes, zeekRespBytes):
 		return zeekConn
 	case all(zeekEstablished):
 		return zeekSSL
 	case all(zeekInitialID):
 		return zeekQUIC
-	case all(zeekTransDepth, zeekRequestLen, zeekResponseLen) && !all(zeekNotHTTP):
+	case all(zeekNotHTTP):
+	case all(zeekTransDepth, zeekRequestLen, zeekResponseLen), all(zeekHost, zeekURI):
 		return zeekHTTP
+	case all(zeekServerName, zeekRespHost): // or quic, which becomes the same; not dhcp, which has no server's address of this name
+		return zeekSSL
 	}
 	return zeekOther
 }

@@ -155,6 +155,7 @@ func (d *zeek) object(data, line []byte, i int) (log zeekLog, plain bool) {
 		var cell []byte
 		if has>>f&1 != 0 {
 			switch v := d.values[f]; {
+			case string(v) == zeekUnset:
 			case v[0] == '"':
 				cell = v[1 : len(v)-1]
 			case v[0] != 'n' && v[0] != '{' && v[0] != '[' || f == int(zeekAnswers):

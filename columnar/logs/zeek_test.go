@@ -28,6 +28,9 @@ func slowZeek(e map[string]any) (rows []slowRow, skip bool) {
 	field := func(names ...string) any {
 		for _, name := range names {
 			if v, ok := e[name]; ok {
+				if v == "-" {
+					return nil
+				}
 				return v
 			}
 		}
@@ -45,17 +48,19 @@ func slowZeek(e map[string]any) (rows []slowRow, skip bool) {
 	switch path := field("_path", "@stream").(type) {
 	case nil, map[string]any, []any:
 		switch {
-		case has("query") && has("qtype", "trans_id"):
+		case has("query") && has("qtype", "qtype_name", "trans_id", "rcode", "rcode_name", "answers"):
 			log = "dns"
-		case has("conn_state"):
+		case has("conn_state") || has("orig_bytes") && has("resp_bytes"):
 			log = "conn"
 		case has("established"):
 			log = "ssl"
 		case has("client_initial_dcid"):
 			log = "quic"
-		case has("trans_depth") && has("request_body_len") && has("response_body_len") &&
-			!has("call_id", "seq", "request_from", "request_to", "helo", "mailfrom", "rcptto"):
+		case has("call_id", "seq", "request_from", "request_to", "helo", "mailfrom", "rcptto"):
+		case has("trans_depth") && has("request_body_len") && has("response_body_len") || has("host") && has("uri"):
 			log = "http"
+		case has("server_name", "host_name") && has("id.resp_h", "id_resp_h"):
+			log = "ssl"
 		}
 	default:
 		log = slowText(path)
@@ -115,13 +120,20 @@ func slowZeek(e map[string]any) (rows []slowRow, skip bool) {
 		cells[columnar.QueryType] = code(field("qtype_name"), field("qtype"), scan.QueryTypeName)
 		cells[columnar.Rcode] = code(field("rcode_name"), field("rcode"), scan.RcodeName)
 		var texts []string
-		if answers, ok := field("answers").([]any); ok {
-			for _, a := range answers {
-				texts = append(texts, strings.ReplaceAll(slowText(a), ",", `\x2c`))
+		answers, said := field("answers").([]any)
+		if text, ok := field("answers").(string); ok {
+			said = true
+			for answer := range strings.SplitSeq(text, ",") {
+				if text != "" && text != "(empty)" {
+					answers = append(answers, answer)
+				}
 			}
 		}
+		for _, a := range answers {
+			texts = append(texts, strings.ReplaceAll(slowText(a), ",", `\x2c`))
+		}
 		cells[columnar.Answers] = strings.Join(texts, ",")
-		if answers, ok := field("answers").([]any); ok || cells[columnar.Rcode] != "" {
+		if said || cells[columnar.Rcode] != "" {
 			cells[columnar.AnswersLen] = fmt.Sprint(len(answers))
 		}
 		if timeOK && name == "" {
