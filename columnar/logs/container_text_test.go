@@ -266,6 +266,7 @@ var (
 		"#Version: 1.0\n#Fields: a Bc cs(D)\n1 2 3\n\"x y\" - \"\"\n1 2\n1 2 3 4\n", "1 2 3\n#Fields: bc x a\r\n1 2 3\r\n\r\n#Fields: cs(D)\n9\n\"a b\"\n",
 		"#Fields: a Bc cs(D)\n10.0.0.5 GET /a\r\n10.0.0.5, 10.0.0.6 GET\n1, 2\n#Fields: Bc\nPUT\n", "#Fields: a Bc\n1 2\n1  2\n1 \n 1\n",
 		"#Fields:\ta\tBc\n1\t2 3\n1 2\n\t\n\"\t\"\n", "#Fields: a A BC a\n1 2 3 4\n#x\n# Fields: Bc\n5 6 7 8", "#Fields: a Bc\n1 \"x \"y\" z v w\" 2\n1 \"x \"y\" z v w\"\n", "#Fields:\n\n1\n#Fields: a Bc\n\"1 \\\" 2\" 3\n[1 2] 3\n1, 2 3\n",
+		"#Fields: a Bc\n10.0.0.5 GET\n10.0.0.6 PUT\n10.0.0.16 DELETE-OBJS\n1 ", // 64 bytes
 	}
 )
 

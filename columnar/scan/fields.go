@@ -88,7 +88,8 @@ func (s *Fields) Next() bool {
 			s.at = int(s.Pos[0] + 1)
 		}
 	}
-	s.Plain = !before && !s.odd // a record may have begun before
+	// A record may have begun before. The last field of data without an end of line may be empty.
+	s.Plain = !before && !s.odd && !(s.at == len(s.data) && bytes.HasSuffix(s.data, []byte{s.sep}))
 	return len(s.Ends) > 0
 }
 

@@ -37,7 +37,7 @@ func checkFields(t *testing.T, data []byte, sep, other byte) {
 				if got := int(f.Pos[i+1]); got != want || int(f.Pos[i]+1) != at && at > 0 {
 					t.Fatalf("a field at %d ends at %d, want %d: %q, %q", at, got, want, sep, data)
 				}
-				if f.Plain && want < len(data) && (data[at] <= '"' || data[at] == '[') {
+				if f.Plain && (at == len(data) || data[at] <= '"' || data[at] == '[') {
 					t.Fatalf("the field at %d is said to be plain: %q, %q", at, sep, data)
 				}
 				if last := i+1 == end; last != (want == len(data) || data[want] == '\n') {

@@ -275,7 +275,7 @@ func TestApplication(t *testing.T) {
 // listed hand out no content, see downloadKinds.
 func TestEveryFormatsDownloads(t *testing.T) {
 	kinds := map[string]string{
-		"azure": "graph", "azurestorage": "azurestorage", "azurestoragelogs": "azurestorage", "asim": "", "island": "", "box": "box", "cloudtrail": "s3", "crowdstrike": "removable-media", "defender": "", "dropbox": "dropbox", "gcpaudit": "gcs",
+		"azure": "graph", "azurestorage": "azurestorage", "azurestoragelogs": "azurestorage", "asim": "", "island": "", "box": "box", "cloudtrail": "s3", "crowdstrike": "removable-media", "defender": "", "dropbox": "dropbox", "gcpaudit": "gcs", "gcpaudit-bigquery": "gcs",
 		"gcsusage": "gcs", "github": "github", "kubernetes": "kubernetes", "m365": "m365", "m365csv": "m365", "netskope": "", "netskope-csv": "", "ocsf": "s3",
 		"s3access": "s3", "s3access-json": "s3", "salesforce": "salesforce", "slack": "slack", "snowflake": "snowflake", "snowflakecsv": "snowflake", "vsftpd": "", "workspace": "drive", "workspace-flat": "drive", "xferlog": "",
 		"gitlab": "gitlab", "databricks": "databricks", "teleport": "teleport",
