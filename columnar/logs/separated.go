@@ -252,22 +252,7 @@ func (d *separated) times(data []byte, f *field, text []byte, cells []columnar.S
 // numbers reads the cells of a number of the first n records of the run into d.ints.
 func (d *separated) numbers(data []byte, f *field, n int, t *Tally) {
 	text, _ := d.cells(data, f, n)
-	digits(d.ints, text, d.spans[:n])
-	for i, x := range d.ints[:n] {
-		if uint64(x) <= uint64(f.most) && f.scale == 1 {
-			continue
-		}
-		x = columnar.Null
-		s := d.spans[i]
-		if cell := text[s.Begin:s.End]; !scan.Unknown(cell) {
-			var reason string
-			if x, reason = f.number(cell); reason != "" {
-				x = columnar.Null
-				t.Unread(d.lines[i], f.col, cell, reason)
-			}
-		}
-		d.ints[i] = x
-	}
+	f.numbersOf(d.ints[:n], text, d.spans[:n], func(i int) int64 { return d.lines[i] }, t)
 }
 
 // texts puts the cells of a text in the first n records of the run.

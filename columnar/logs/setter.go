@@ -133,6 +133,25 @@ func (s *setter) float(b *columnar.Builder, f *field, x float64) (reason string)
 	return f.set(b, v, reason)
 }
 
+// numbersOf reads cells of a number into v, which is as long. record returns the record of a cell.
+func (f *field) numbersOf(v []int64, data []byte, cells []columnar.Span, record func(cell int) int64, t *Tally) {
+	digits(v, data, cells)
+	for i, n := range v {
+		if uint64(n) <= uint64(f.most) && f.scale == 1 {
+			continue
+		}
+		n = columnar.Null
+		if text := data[cells[i].Begin:cells[i].End]; !scan.Unknown(text) {
+			var reason string
+			if n, reason = f.number(text); reason != "" {
+				n = columnar.Null
+				t.Unread(record(i), f.col, text, reason)
+			}
+		}
+		v[i] = n
+	}
+}
+
 // number reads the text of a readNumber field: columnar.Null if it says nothing.
 func (f *field) number(text []byte) (v int64, reason string) {
 	v, ok := scan.Int(text)

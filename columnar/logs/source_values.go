@@ -359,22 +359,7 @@ func (d *sourceDecoder) integers(b *columnar.Builder, c columnar.Col, records []
 	}
 	if same && f.inPlace && !f.numbers && f.scale == 1 {
 		if data, ok := d.spansOf(f, records); ok {
-			digits(values, data, d.spans)
-			for k, v := range values {
-				if uint64(v) <= uint64(f.most) {
-					continue
-				}
-				v = columnar.Null
-				s := d.spans[k]
-				if text := data[s.Begin:s.End]; !scan.Unknown(text) {
-					var reason string
-					if v, reason = f.number(text); reason != "" {
-						v = columnar.Null
-						t.Unread(d.w.records[records[k]], c, text, reason)
-					}
-				}
-				values[k] = v
-			}
+			f.numbersOf(values, data, d.spans, func(k int) int64 { return d.w.records[records[k]] }, t)
 			b.PutInts(c, values)
 			return
 		}

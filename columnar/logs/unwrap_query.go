@@ -10,7 +10,7 @@ import (
 
 // What a query answers: each row becomes an object of the columns that its names say, as a line of JSON. Rows
 // go by one after another where the names stand before them. Rows before their names are held, and so are
-// columns, of which the last value may be the first row's.
+// columns: a row has a value in each, so the first row is complete only when the last column begins.
 
 // maxHeld is how much of an answer is held, in bytes: rows until their names come, or columns. Engines hand out
 // pages that are smaller. Rows before names that are further behind are skipped.

@@ -245,11 +245,11 @@ func namedColumns(object scan.Value, whole bool) *queryRowsAt {
 		var of scan.Walker
 		for of.Open(v); of.Next(); n++ {
 			flat = flat && !of.Val.Is('{') && !of.Val.Is('[')
-			if n == 0 && open == '{' && isDigits(of.Key) {
+			if n == 0 && open == '{' && isRowKey(of.Key) {
 				inner++
 			}
 		}
-		if isDigits(w.Key) {
+		if isRowKey(w.Key) {
 			digits++
 		}
 		if !flat {
@@ -275,10 +275,11 @@ func namedColumns(object scan.Value, whole bool) *queryRowsAt {
 	return nil
 }
 
-// isDigits reports whether a key is the number of a row, or the time that it is of.
-func isDigits(key []byte) bool { return len(key) > 0 && key[0]-'0' <= 9 }
+// isRowKey reports whether a key may be that of a row, by its first digit: the number of the row, or its time.
+func isRowKey(key []byte) bool { return len(key) > 0 && key[0]-'0' <= 9 }
 
-// rowsAloneOf returns the form of arrays that each are a row, the first of which has the names.
+// rowsAloneOf returns the form of an answer with an array for each row, nil if it is not one. The first array has
+// the names.
 func rowsAloneOf(text []byte) *queryForm {
 	if text[0] != '[' {
 		return nil
