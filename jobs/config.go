@@ -197,8 +197,8 @@ var (
 // loadConfig reads the configuration: the defaults, then the file (if any), then the
 // environment, then the given flags. Beside an error, it returns what places returns.
 func loadConfig(file string, env func(string) (string, bool), flags map[string]string) (*Config, error) {
-	c, body := defaults(), ast.Node(nil)
-	text, err := c.readFile(file, &body)
+	c := defaults()
+	text, body, err := c.readFile(file)
 	if err == nil {
 		err = c.resolve(file, text, body, env, flags)
 	}
@@ -208,37 +208,36 @@ func loadConfig(file string, env func(string) (string, bool), flags map[string]s
 	return c, nil
 }
 
-// readFile decodes the file's text, which it returns. body is its document, as far as one was
-// parsed; nil if it has only comments.
-func (c *Config) readFile(file string, body *ast.Node) ([]byte, error) {
+// readFile decodes the file, and returns its text and its document: nil if it has only comments.
+// The document is returned beside an error, too, if one was parsed.
+func (c *Config) readFile(file string) (text []byte, body ast.Node, err error) {
 	if file == "" {
-		return nil, nil
+		return nil, nil, nil
 	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil, configError{fmt.Errorf("read the configuration: %w", err)}
+	if text, err = os.ReadFile(file); err != nil {
+		return nil, nil, configError{fmt.Errorf("read the configuration: %w", err)}
 	}
 	text = bytes.TrimPrefix(text, []byte("\ufeff"))
 	parsed, err := configLimits.ParseQuick(text)
 	if err != nil {
-		return nil, badConfig("%s: %s", file, yamlFault(text, err))
+		return nil, nil, badConfig("%s: %s", file, yamlFault(text, err))
 	}
 	for _, doc := range parsed.Docs {
 		switch doc.Body.(type) {
 		case nil, *ast.CommentGroupNode, *ast.DirectiveNode:
 			continue
 		}
-		if *body != nil {
-			return nil, badConfig("%s: a second document begins behind ---: a configuration is one", file)
+		if body != nil {
+			return nil, body, badConfig("%s: a second document begins behind ---: a configuration is one", file)
 		}
-		*body = doc.Body
+		body = doc.Body
 	}
-	if *body != nil {
-		if err := yaml.NodeToValue(*body, c, yaml.Strict()); err != nil {
-			return nil, badConfig("%s: %s%s", file, c.fault(text, *body, err), keyHint(err))
+	if body != nil {
+		if err := yaml.NodeToValue(body, c, yaml.Strict()); err != nil {
+			return nil, body, badConfig("%s: %s%s", file, c.fault(text, body, err), keyHint(err))
 		}
 	}
-	return text, nil
+	return text, body, nil
 }
 
 // resolve applies the environment and the flags to what the file says, and checks the result.
